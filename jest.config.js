@@ -1,0 +1,14 @@
+/** Jest 30 in ESM; swc strips types, `tsc --noEmit` is the separate type gate (docs/HACKING.md). */
+export default {
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      { jsc: { target: 'es2024', parser: { syntax: 'typescript' } }, module: { type: 'es6' } },
+    ],
+  },
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  modulePathIgnorePatterns: ['<rootDir>/var', '<rootDir>/dist'],
+  testTimeout: 30000,
+};

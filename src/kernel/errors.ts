@@ -1,0 +1,220 @@
+// The one error type and the one registry of codes; docs/reference/errors.md is generated from it.
+// Public text and private reason are separate: `publicText` may reach a client, `cause` never does.
+
+/** Exit codes of the contract (docs/reference/cli.md). */
+export const exitCode = {
+  done: 0,
+  failure: 1,
+  usage: 2,
+  integrity: 70,
+  configuration: 78,
+} as const;
+export type ExitCode = (typeof exitCode)[keyof typeof exitCode];
+
+export interface ErrorSpec {
+  /** One sentence for the person who meets it. */
+  readonly text: string;
+  /** What to do next, lower case, no full stop. */
+  readonly hint: string;
+  readonly retryable: boolean;
+  readonly exit: ExitCode;
+}
+
+const spec = (text: string, hint: string, retryable: boolean, exit: ExitCode): ErrorSpec => ({
+  text,
+  hint,
+  retryable,
+  exit,
+});
+
+export const errorRegistry = {
+  'config.invalid': spec('The configuration is not valid.', 'run postseal config check', false, 78),
+  'config.secret-missing': spec(
+    'A configured secret cannot be read.',
+    'set the named environment variable or file',
+    false,
+    78,
+  ),
+  'home.locked': spec(
+    'Another Postseal runs in this home.',
+    'stop it, or choose another POSTSEAL_HOME',
+    false,
+    1,
+  ),
+  'home.port-taken': spec(
+    'A port is taken.',
+    'stop the other program or set another port',
+    false,
+    1,
+  ),
+  'home.disk-full': spec(
+    'The disk is full.',
+    'free space; reads go on, intake answers 4xx',
+    true,
+    1,
+  ),
+  'home.not-writable': spec(
+    'The home cannot be written.',
+    'check the owner and mode of POSTSEAL_HOME',
+    false,
+    1,
+  ),
+  'database.unreachable': spec(
+    'PostgreSQL cannot be reached.',
+    'check that it runs and that DATABASE_URL is right',
+    true,
+    1,
+  ),
+  'database.migration': spec(
+    'The database schema is not the one of this version.',
+    'run postseal migrate',
+    false,
+    1,
+  ),
+  'key.unavailable': spec('The key service does not answer.', 'see postseal key status', true, 1),
+  'key.refused': spec(
+    'The key service refused to open a key.',
+    'the read must name its session, purpose and ledger event',
+    false,
+    1,
+  ),
+  'key.passphrase': spec(
+    'The passphrase does not open the key file.',
+    'check keys.keyfile.passphrase',
+    false,
+    78,
+  ),
+  'key.token': spec('The PKCS#11 token cannot be used.', 'run postseal doctor', true, 1),
+  'key.destroyed': spec(
+    'The key of this object was destroyed.',
+    'the object was erased; there is no way back',
+    false,
+    1,
+  ),
+  'integrity.tag': spec(
+    'Stored bytes do not match their authentication tag.',
+    'run postseal scrub; restore from backup',
+    false,
+    70,
+  ),
+  'integrity.format': spec(
+    'Stored bytes are not of a known format.',
+    'run postseal scrub; restore from backup',
+    false,
+    70,
+  ),
+  'integrity.pack': spec(
+    'A pack does not hold what the database says.',
+    'run postseal scrub; restore from backup',
+    false,
+    70,
+  ),
+  'integrity.ledger': spec(
+    'The ledger does not verify.',
+    'run postseal ledger verify; do not delete anything',
+    false,
+    70,
+  ),
+  'ledger.stalled': spec(
+    'The ledger does not grow; operations wait.',
+    'see postseal doctor',
+    true,
+    1,
+  ),
+  'store.conflict': spec('The object changed meanwhile.', 'read it again and repeat', true, 1),
+  'store.aborted': spec('The operation was rolled back.', 'repeat it', true, 1),
+  'limit.message-size': spec(
+    'The message is larger than this archive takes.',
+    'see limits.messageBytes',
+    false,
+    1,
+  ),
+  'limit.reached': spec('A limit is reached.', 'see docs/reference/config.md', false, 1),
+  'intake.busy': spec('Intake is busy.', 'deliver again later', true, 1),
+  'account.unknown': spec('There is no such account.', 'see postseal account list', false, 1),
+  'account.exists': spec('The account exists.', 'choose another name', false, 1),
+  'person.unknown': spec('There is no such person.', 'see postseal person list', false, 1),
+  'person.exists': spec('The person exists.', 'choose another name', false, 1),
+  'role.conflict': spec(
+    'These roles exclude each other.',
+    'one person holds one of system, security and audit admin',
+    false,
+    1,
+  ),
+  'access.denied': spec('You are not allowed to do this.', 'ask for the role that may', false, 1),
+  'access.signed-out': spec('Nobody is signed in.', 'run postseal person login', false, 1),
+  'access.credentials': spec(
+    'Name or password is wrong.',
+    'try again; three failures lock the name for a while',
+    false,
+    1,
+  ),
+  'access.locked': spec(
+    'The name is locked after failed sign-ins.',
+    'wait, or ask the security administrator',
+    true,
+    1,
+  ),
+  'approval.self': spec(
+    'Nobody approves their own proposal.',
+    'another person must approve',
+    false,
+    1,
+  ),
+  'approval.unknown': spec('There is no such approval.', 'see postseal approval list', false, 1),
+  'mailbox.unknown': spec('There is no such mailbox.', 'list the mailboxes', false, 1),
+  'mailbox.exists': spec('The mailbox exists.', 'choose another name', false, 1),
+  'mailbox.name': spec('The mailbox name is not allowed.', 'choose another name', false, 1),
+  usage: spec('The command line is not right.', 'see postseal --help', false, 2),
+  'server.unreachable': spec('No server runs in this home.', 'start it with npm start', true, 1),
+  internal: spec('Something went wrong inside.', 'see the log', false, 1),
+} as const satisfies Record<string, ErrorSpec>;
+
+export type ErrorCode = keyof typeof errorRegistry;
+export type ErrorFields = Readonly<Record<string, string | number | boolean>>;
+
+/**
+ * Every expected failure. `fields` may be logged and printed: ids, counts and places only, never a
+ * subject, an address, a body or a secret.
+ */
+export class PostsealError extends Error {
+  readonly code: ErrorCode;
+  readonly fields: ErrorFields;
+  constructor(code: ErrorCode, fields: ErrorFields = {}, cause?: unknown) {
+    super(errorRegistry[code].text, cause === undefined ? undefined : { cause });
+    this.name = 'PostsealError';
+    this.code = code;
+    this.fields = fields;
+  }
+  get retryable(): boolean {
+    return errorRegistry[this.code].retryable;
+  }
+  get hint(): string {
+    return errorRegistry[this.code].hint;
+  }
+  get exit(): ExitCode {
+    return errorRegistry[this.code].exit;
+  }
+}
+
+/** Bytes, tags, chains or roots that do not match: never handled below the process (exit 70). */
+export class IntegrityError extends PostsealError {
+  constructor(
+    code: Extract<ErrorCode, `integrity.${string}`>,
+    fields: ErrorFields,
+    cause?: unknown,
+  ) {
+    super(code, fields, cause);
+    this.name = 'IntegrityError';
+  }
+}
+
+/** A programmer's error: crash the connection or the process, never continue. */
+export class InvariantViolation extends Error {
+  override readonly name = 'InvariantViolation';
+}
+
+/** Throws `InvariantViolation` with `what` unless `condition` holds. */
+export function assert(condition: boolean, what: string): asserts condition {
+  if (!condition) throw new InvariantViolation(what);
+}
