@@ -1,0 +1,97 @@
+// The archive's face to mailbox, search and intake: what goes in, what was prepared, what comes out.
+import type { Structure } from '../mime/structure.ts';
+import type { PostsealError } from '../kernel/errors.ts';
+import type { ContentId, CustodianId, EventId, RecordId, RecordNo } from '../kernel/ids.ts';
+import type { EventDraft } from '../ledger/event/draft.ts';
+import type { OpenGrant } from '../vault/keys/types.ts';
+import type { Part } from './committer/types.ts';
+
+export type RecordSource = 'lmtp' | 'append' | 'import' | 'journal';
+export type CustodianKind = 'person' | 'function' | 'unassigned';
+
+/** SMTP envelope of a delivery; personal data, so it is kept only inside the sealed metadata cell. */
+export interface Envelope {
+  readonly from: string;
+  readonly to: readonly string[];
+}
+
+export interface IngestInput {
+  readonly custodian: CustodianId;
+  readonly source: RecordSource;
+  readonly bytes: Uint8Array | AsyncIterable<Uint8Array>;
+  /** Octets, when known before the bytes come (APPEND literal, SMTP SIZE). */
+  readonly size?: number;
+  readonly envelope?: Envelope;
+}
+
+export interface RecordRef {
+  readonly custodian: CustodianId;
+  readonly recordId: RecordId;
+  readonly recordNo: RecordNo;
+}
+
+/** A message that is sealed and wrapped but not committed yet. */
+export interface PreparedRecord extends RecordRef {
+  /** May change until the commit: a duplicate that comes in meanwhile wins. */
+  readonly contentId: ContentId;
+  /** Octets of the original. */
+  readonly size: number;
+  /** True when the bytes were already stored. */
+  readonly known: boolean;
+  /** The part that stores it; goes into ONE operation, first among the parts that use the record. */
+  part(): Part<StoredRecord>;
+  /** Gives the sealed bytes up when no commit will follow; idempotent. */
+  discard(): Promise<void>;
+}
+
+export interface StoredRecord extends RecordRef {
+  readonly contentId: ContentId;
+  readonly size: number;
+}
+
+export interface RecordMetadata {
+  /** Raw lines of the usual header fields in their order, each with its CRLF or LF as received. */
+  readonly headerLines: Buffer;
+  readonly structure: Structure;
+  /** First words of the text, for lists; may be empty. */
+  readonly preview: string;
+  /** Octets of the original. */
+  readonly size: number;
+  readonly envelope?: Envelope;
+}
+
+export interface BodyReader {
+  /** Octets of the original. */
+  readonly size: number;
+  /** Octets `from` (included) to `to` (excluded), cut at the size. */
+  read(from: number, to: number): Promise<Buffer>;
+  stream(from?: number, to?: number): AsyncIterable<Buffer>;
+}
+
+export interface ShredResult {
+  readonly event: EventId;
+  /** False while another record of this custodian still holds the content. */
+  readonly wrapDestroyed: boolean;
+  /** False while another custodian still holds it. */
+  readonly contentDestroyed: boolean;
+}
+
+export interface Archive {
+  /** Everything before the transaction: parse, dedup tag, seal, pack, wraps, cell. */
+  prepare(input: IngestInput): Promise<PreparedRecord>;
+  openMetadata(
+    grant: OpenGrant,
+    records: readonly RecordRef[],
+  ): Promise<(RecordMetadata | PostsealError)[]>;
+  openBody(grant: OpenGrant, record: RecordRef): Promise<BodyReader>;
+  /** One key request for all of them. */
+  openBodies(
+    grant: OpenGrant,
+    records: readonly RecordRef[],
+  ): Promise<(BodyReader | PostsealError)[]>;
+  /** Destroys the keys of one record of one custodian; `event.objects` must name the record. */
+  shred(record: RecordRef, event: EventDraft): Promise<ShredResult>;
+  ensureCustodian(id: CustodianId, kind: CustodianKind): Promise<void>;
+  /** Forgets every cached key and opened cell. */
+  flushCaches(): void;
+}
