@@ -65,6 +65,24 @@ export const errorRegistry = {
     true,
     1,
   ),
+  'database.embedded-failed': spec(
+    'The embedded PostgreSQL does not start.',
+    'see log/postgres.log in the home',
+    true,
+    1,
+  ),
+  'database.embedded-missing': spec(
+    'There is no embedded PostgreSQL for this machine.',
+    'run npm start once, or set DATABASE_URL',
+    false,
+    1,
+  ),
+  'database.embedded-root': spec(
+    'PostgreSQL does not run as root, and no other identity can be taken here.',
+    'start as an ordinary user, or set DATABASE_URL',
+    false,
+    1,
+  ),
   'database.migration': spec(
     'The database schema is not the one of this version.',
     'run postseal migrate',
@@ -154,6 +172,12 @@ export const errorRegistry = {
     'wait, or ask the security administrator',
     true,
     1,
+  ),
+  'access.password-policy': spec(
+    'The password is too short.',
+    'use at least 16 characters',
+    false,
+    2,
   ),
   'approval.self': spec(
     'Nobody approves their own proposal.',
