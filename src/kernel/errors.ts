@@ -103,6 +103,18 @@ export const errorRegistry = {
     78,
   ),
   'key.token': spec('The PKCS#11 token cannot be used.', 'run postseal doctor', true, 1),
+  'key.pin': spec(
+    'The token refuses the PIN.',
+    'correct keys.pkcs11.pin; further tries wait so that the token does not lock',
+    false,
+    78,
+  ),
+  'key.pin-locked': spec(
+    'The token has locked its PIN.',
+    'a security officer must unlock the token',
+    false,
+    78,
+  ),
   'key.destroyed': spec(
     'The key of this object was destroyed.',
     'the object was erased; there is no way back',
