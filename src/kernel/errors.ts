@@ -201,6 +201,12 @@ export const errorRegistry = {
   'mailbox.unknown': spec('There is no such mailbox.', 'list the mailboxes', false, 1),
   'mailbox.exists': spec('The mailbox exists.', 'choose another name', false, 1),
   'mailbox.name': spec('The mailbox name is not allowed.', 'choose another name', false, 1),
+  'mailbox.protected': spec(
+    'This mailbox cannot be deleted or replaced.',
+    'INBOX stays as long as the account',
+    false,
+    1,
+  ),
   usage: spec('The command line is not right.', 'see postseal --help', false, 2),
   'server.unreachable': spec('No server runs in this home.', 'start it with npm start', true, 1),
   internal: spec('Something went wrong inside.', 'see the log', false, 1),
