@@ -1,0 +1,25 @@
+// Every workload of the comparison, in the order in which it runs.
+import { append } from './append.ts';
+import {
+  fetchBodies,
+  fetchHeaders,
+  searchBody,
+  selectSync,
+  storeFlags,
+} from './mailbox-commands.ts';
+import { lmtpDelivery } from './lmtp-delivery.ts';
+import { login, loginTls } from './login.ts';
+import { mix } from './mix.ts';
+
+export const workloads = [
+  append,
+  lmtpDelivery,
+  login,
+  loginTls,
+  selectSync,
+  fetchHeaders,
+  fetchBodies,
+  storeFlags,
+  searchBody,
+  mix,
+] as const;
