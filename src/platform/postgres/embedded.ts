@@ -39,6 +39,8 @@ export interface EmbeddedOptions {
   readonly onEvent?: (event: EmbeddedEvent) => void;
   /** Settings that win over the tuned ones (postgresql.conf names). */
   readonly settings?: Readonly<Record<string, string>>;
+  /** As root: use this way to another identity and no other. */
+  readonly launcher?: Launcher['name'];
 }
 
 export interface EmbeddedPostgres {
@@ -86,7 +88,7 @@ class Supervisor implements EmbeddedPostgres {
     this.#files = clusterFiles(home);
     for (const folder of [this.#files.folder, dirname(this.#files.log)]) makePrivate(folder);
     this.#binaries = findPostgresBinaries();
-    this.#launcher = chooseLauncher();
+    this.#launcher = chooseLauncher(options.launcher);
     this.launcher = this.#launcher.name;
     this.#credentials = readCredentials(this.#files);
     this.socketFolder = prepareRunFolder(home);

@@ -39,12 +39,13 @@ const candidates: readonly Launcher[] = [
 ];
 
 /**
- * The way to start PostgreSQL's programs as whoever we are.
+ * The way to start PostgreSQL's programs as whoever we are; `only` leaves the ladder one step.
  * @throws PostsealError `database.embedded-root` when we are root and cannot become anyone else.
  */
-export function chooseLauncher(): Launcher {
+export function chooseLauncher(only?: Launcher['name']): Launcher {
   if (process.getuid?.() !== 0) return { name: 'plain', prefix: [], owner: undefined };
   for (const candidate of candidates) {
+    if (only !== undefined && candidate.name !== only) continue;
     const [program, ...rest] = candidate.prefix;
     if (program === undefined) continue;
     const probe = spawnSync(program, [...rest, 'true'], { stdio: 'ignore' });
