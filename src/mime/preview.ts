@@ -1,0 +1,51 @@
+// The preview of a message (RFC 8970 §3.2): plain text, at most 256 characters, from the first text
+// part that has any. Computed once on the way in; only the beginning of a body is looked at.
+import { bodyText, isTextPart, plainText } from './text.ts';
+import { walkParts, type MimePart } from './part.ts';
+
+/** Characters (code points) of a preview; RFC 8970 §3.1 asks for 200 and allows 256. */
+export const previewCharsMax = 200;
+/** Encoded octets of a body that are looked at. */
+export const previewBytesMax = 8_192;
+const candidatesMax = 4;
+
+/** Asks for the octets `[start, end)` of the original; may answer fewer. */
+export type ByteRange = (start: number, end: number) => Uint8Array;
+
+/** The preview text; empty if no part has readable text. */
+export function previewOf(root: MimePart, read: ByteRange): string {
+  for (const part of previewParts(root)) {
+    const end = Math.min(part.bodyEnd, part.bodyStart + previewBytesMax);
+    const text = plainText(bodyText(read(part.bodyStart, end), part), part);
+    const preview = squeeze(text);
+    if (preview !== '') return preview;
+  }
+  return '';
+}
+
+/** Inline text parts, plain before HTML, of the message itself before embedded messages. */
+function previewParts(root: MimePart): MimePart[] {
+  const found: MimePart[] = [];
+  for (const part of walkParts(root)) {
+    if (isTextPart(part) && part.disposition?.type !== 'attachment') found.push(part);
+    if (found.length >= candidatesMax) break;
+  }
+  const plain = found.filter((part) => part.subtype === 'plain');
+  return [...plain, ...found.filter((part) => part.subtype !== 'plain')];
+}
+
+/** White space to single spaces, control characters out, cut at a whole character. */
+function squeeze(text: string): string {
+  const flat = text
+    .slice(0, previewBytesMax)
+    .replace(/[\s\p{Cc}\u200b-\u200f\ufeff\ufffd\u00ad\u034f]+/gu, ' ')
+    .trim();
+  let out = '';
+  let count = 0;
+  for (const character of flat) {
+    if (count >= previewCharsMax) break;
+    out += character;
+    count += 1;
+  }
+  return out;
+}
