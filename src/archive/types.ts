@@ -1,5 +1,5 @@
 // The archive's face to mailbox, search and intake: what goes in, what was prepared, what comes out.
-import type { Structure } from '../mime/structure.ts';
+import type { MessageStructure } from '../mime/part.ts';
 import type { PostsealError } from '../kernel/errors.ts';
 import type { ContentId, CustodianId, EventId, RecordId, RecordNo } from '../kernel/ids.ts';
 import type { EventDraft } from '../ledger/event/draft.ts';
@@ -52,7 +52,7 @@ export interface StoredRecord extends RecordRef {
 export interface RecordMetadata {
   /** Raw lines of the usual header fields in their order, each with its CRLF or LF as received. */
   readonly headerLines: Buffer;
-  readonly structure: Structure;
+  readonly structure: MessageStructure;
   /** First words of the text, for lists; may be empty. */
   readonly preview: string;
   /** Octets of the original. */

@@ -46,6 +46,13 @@ export interface PartKind<I, O> {
    * without it. A throw aborts the batch, whose members are then run alone.
    */
   apply(tx: BatchTx, items: readonly PartItem<I>[]): Promise<readonly (O | PostsealError)[]>;
+  /**
+   * Called when `apply` answered with an error. May change what `input` refers to and answer true: the
+   * operation is then run again. False, or no such method: the operation fails with the error.
+   */
+  recover?(input: I, error: PostsealError): Promise<boolean>;
+  /** Called once, right before the operation is answered: the place to touch caches. Never throws. */
+  finished?(input: I, committed: boolean): void;
 }
 
 /** A part of an operation; made by `part()`, which keeps kind, input and output types together. */

@@ -1,0 +1,217 @@
+// What becomes of the members of a batch: answered, failed alone, or run again. Kept apart from the
+// transaction itself (batch-run.store.ts) and from the queue (committer.ts).
+import { PostsealError } from '../../kernel/errors.ts';
+import type { SealedEvent } from '../../ledger/event/draft.ts';
+import type { EventSealer } from '../../ledger/event/event-sealer.ts';
+import type { Database } from '../../platform/postgres/database.ts';
+import type { Failure } from './batch-parts.ts';
+import {
+  type BatchOutcome,
+  type BatchScope,
+  type CommitInDoubt,
+  runBatch,
+} from './batch-run.store.ts';
+import { wasCommitted } from './commit-outcome.store.ts';
+import type { BatchReport } from './committer.ts';
+import type { Member } from './member.ts';
+import type { CommitResult, PartKind } from './types.ts';
+import { WriteConnection } from './write-connection.store.ts';
+
+export interface BatchRunnerDeps {
+  readonly db: Database;
+  readonly sealer: EventSealer;
+  readonly scope: BatchScope;
+  readonly patienceMs: number;
+  readonly onBatch: ((report: BatchReport) => void) | undefined;
+  /** Puts members back before everything that waits. */
+  readonly retry: (members: readonly Member[]) => void;
+}
+
+/** Batches of its own, or connections lost under it, that one operation may cost. */
+const failuresMax = 3;
+/** Preparations made again after a conflict. */
+const recoveriesMax = 5;
+
+export class BatchRunner {
+  readonly #deps: BatchRunnerDeps;
+  readonly #connection: WriteConnection;
+  readonly #recovering = new Set<Promise<void>>();
+
+  constructor(deps: BatchRunnerDeps) {
+    this.#deps = deps;
+    this.#connection = new WriteConnection(deps.db, deps.patienceMs);
+  }
+
+  /** Runs one batch and settles or puts back every member. Never throws. */
+  async run(taken: readonly Member[]): Promise<void> {
+    const voids = this.#deps.sealer.takeVoids();
+    const members = taken.filter((member) => this.#seal(member));
+    if (members.length === 0) {
+      this.#void(voids);
+      return;
+    }
+    const started = performance.now();
+    let client;
+    try {
+      client = await this.#connection.get();
+    } catch (error) {
+      this.#void(voids);
+      for (const member of members) this.#fail(member, error as PostsealError);
+      return;
+    }
+    const outcome = await runBatch(client, members, voids, this.#deps.scope);
+    this.#deps.onBatch?.({
+      operations: members.length,
+      outcome: outcome.kind,
+      milliseconds: performance.now() - started,
+    });
+    if (outcome.kind === 'lost') this.#connection.drop(client);
+    await this.#conclude(members, voids, outcome);
+  }
+
+  /** Resolves when no operation is being prepared again. */
+  async recovered(): Promise<void> {
+    while (this.#recovering.size > 0) await Promise.all(this.#recovering);
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+
+  async #conclude(
+    members: readonly Member[],
+    voids: readonly SealedEvent[],
+    outcome: BatchOutcome,
+  ): Promise<void> {
+    if (outcome.kind === 'committed') {
+      for (const [i, member] of members.entries()) {
+        this.#succeed(member, outcome.at, outcome.outputs[i] ?? []);
+      }
+      return;
+    }
+    if (outcome.kind === 'lost' && outcome.commit !== undefined) {
+      await this.#resolveDoubt(members, voids, outcome.commit, outcome.error);
+      return;
+    }
+    this.#void(voids);
+    if (outcome.kind === 'refused') {
+      const rest = members.filter((_, i) => !outcome.failures.has(i));
+      for (const [i, failure] of outcome.failures) {
+        const member = members[i];
+        if (member !== undefined) this.#refuse(member, failure);
+      }
+      this.#deps.retry(rest);
+      return;
+    }
+    this.#runAlone(members, outcome.error);
+  }
+
+  /** Members of a batch that failed as a whole; one that was alone already is to blame itself. */
+  #runAlone(members: readonly Member[], error: PostsealError): void {
+    const single = members.length === 1;
+    const again = members.filter((member) => {
+      member.alone = true;
+      if (!single) return true;
+      member.failures += 1;
+      if (error.retryable && error.code !== 'store.conflict' && member.failures < failuresMax) {
+        return true;
+      }
+      this.#fail(member, error);
+      return false;
+    });
+    this.#deps.retry(again);
+  }
+
+  async #resolveDoubt(
+    members: readonly Member[],
+    voids: readonly SealedEvent[],
+    commit: CommitInDoubt,
+    lost: PostsealError,
+  ): Promise<void> {
+    const event = members[0]?.sealed[0]?.id;
+    if (event === undefined) return;
+    let committed;
+    try {
+      const client = await this.#connection.get();
+      committed = await wasCommitted(client, commit.transaction, event, this.#deps.patienceMs);
+    } catch (error) {
+      // Nobody knows. The clients hear a retryable error; the numbers are named by a void event,
+      // which says "may not have committed" and is no lie if they did.
+      this.#void(voids);
+      const cause = error instanceof PostsealError ? error : lost;
+      for (const member of members) this.#fail(member, cause);
+      return;
+    }
+    if (committed) {
+      for (const [i, member] of members.entries()) {
+        this.#succeed(member, commit.at, commit.outputs[i] ?? []);
+      }
+      return;
+    }
+    this.#void(voids);
+    this.#runAlone(members, lost);
+  }
+
+  #refuse(member: Member, failure: Failure | PostsealError): void {
+    if (failure instanceof PostsealError) {
+      this.#fail(member, failure);
+      return;
+    }
+    const { kind, input, error } = failure;
+    if (kind.recover === undefined || member.recoveries >= recoveriesMax) {
+      this.#fail(member, error);
+      return;
+    }
+    member.recoveries += 1;
+    const recovering = kind
+      .recover(input, error)
+      .then((again) => {
+        if (again) this.#deps.retry([member]);
+        else this.#fail(member, error);
+      })
+      .catch((cause: unknown) => {
+        this.#fail(member, cause instanceof PostsealError ? cause : error);
+      })
+      .finally(() => this.#recovering.delete(recovering));
+    this.#recovering.add(recovering);
+  }
+
+  #seal(member: Member): boolean {
+    if (member.sealed.length > 0) return true;
+    const sealed: SealedEvent[] = [];
+    try {
+      for (const draft of member.operation.events) sealed.push(this.#deps.sealer.seal(draft));
+    } catch (error) {
+      this.#void(sealed);
+      // A draft that cannot be sealed fails alone, and its rows are never written.
+      this.#fail(
+        member,
+        error instanceof PostsealError ? error : new PostsealError('internal', {}, error),
+      );
+      return false;
+    }
+    member.sealed = sealed;
+    return true;
+  }
+
+  #succeed(member: Member, at: CommitResult['at'], outputs: unknown[]): void {
+    finish(member, true);
+    member.resolve({ outputs, events: member.sealed.map(({ id }) => id), at });
+  }
+
+  #fail(member: Member, error: PostsealError): void {
+    this.#void(member.sealed);
+    finish(member, false);
+    member.reject(error);
+  }
+
+  #void(events: readonly SealedEvent[]): void {
+    for (const { q } of events) this.#deps.sealer.void(q);
+  }
+}
+
+function finish(member: Member, committed: boolean): void {
+  for (const { kind, input } of member.operation.parts) {
+    (kind as PartKind<unknown, unknown>).finished?.(input, committed);
+  }
+}
