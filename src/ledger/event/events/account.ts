@@ -1,0 +1,88 @@
+// Events of mail accounts, persons, roles and approvals.
+import { eventSpec, type EventSpec } from '../event-spec.ts';
+
+export const accountEvents = {
+  'account.created': eventSpec(
+    'A',
+    'notice',
+    'security',
+    ['acc', 'cus'],
+    'An account was created.',
+  ),
+  'account.disabled': eventSpec(
+    'A',
+    'notice',
+    'security',
+    ['acc'],
+    'An account was disabled; no key was touched.',
+  ),
+  'account.enabled': eventSpec(
+    'A',
+    'notice',
+    'security',
+    ['acc'],
+    'A disabled account was opened again.',
+  ),
+  'account.password-set': eventSpec(
+    'A',
+    'notice',
+    'security',
+    ['acc'],
+    'The password of an account was set.',
+  ),
+  'account.alias-added': eventSpec(
+    'A',
+    'notice',
+    'security',
+    ['acc'],
+    'An address was added to an account.',
+  ),
+  'account.alias-removed': eventSpec(
+    'A',
+    'notice',
+    'security',
+    ['acc'],
+    'An address was taken from an account.',
+  ),
+  'person.created': eventSpec('A', 'notice', 'security', ['per'], 'A named person was created.'),
+  'person.password-set': eventSpec('A', 'notice', 'security', ['per'], 'A person set a password.'),
+  'person.disabled': eventSpec('A', 'notice', 'security', ['per'], 'A person was disabled.'),
+  'person.reset': eventSpec(
+    'A',
+    'warning',
+    'security',
+    ['per', 'apr'],
+    'The credentials of a person were reset by two others.',
+  ),
+  'role.assigned': eventSpec('A', 'warning', 'security', ['per'], 'A person got a role.'),
+  'role.removed': eventSpec('A', 'warning', 'security', ['per'], 'A person lost a role.'),
+  'approval.proposed': eventSpec(
+    'A',
+    'notice',
+    'security',
+    ['apr'],
+    'A person proposed an act that needs another person.',
+  ),
+  'approval.granted': eventSpec(
+    'A',
+    'notice',
+    'security',
+    ['apr'],
+    'A second person granted a proposal.',
+  ),
+  'approval.denied': eventSpec(
+    'A',
+    'notice',
+    'security',
+    ['apr'],
+    'A second person denied a proposal.',
+  ),
+  'approval.expired': eventSpec('A', 'notice', 'security', ['apr'], 'A proposal ran out of time.'),
+  'approval.used': eventSpec(
+    'A',
+    'notice',
+    'security',
+    ['apr'],
+    'The act of a granted proposal was carried out.',
+  ),
+} as const satisfies Record<string, EventSpec>;

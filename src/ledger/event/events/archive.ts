@@ -1,0 +1,58 @@
+// Events of the archive and of its keys.
+import { eventSpec, type EventSpec } from '../event-spec.ts';
+
+export const archiveEvents = {
+  'organisation.created': eventSpec(
+    'A',
+    'notice',
+    'ledger',
+    ['org'],
+    'The organisation was created.',
+  ),
+  'custodian.created': eventSpec('A', 'notice', 'archive', ['cus'], 'A custodian was created.'),
+  'record.shredded': eventSpec(
+    'D',
+    'critical',
+    'archive',
+    ['rec', 'cus'],
+    'The wraps of a record were destroyed.',
+  ),
+  'key.created': eventSpec('A', 'notice', 'security', ['key', 'cus'], 'A key was created.'),
+  'key.opened': eventSpec(
+    'B',
+    'info',
+    'security',
+    ['key', 'cus', 'ses'],
+    'A batch of keys was handed out.',
+  ),
+  'key.refused': eventSpec(
+    'B',
+    'warning',
+    'security',
+    ['key', 'cus', 'ses'],
+    'The key service refused to open keys.',
+  ),
+  'key.rotated': eventSpec(
+    'A',
+    'notice',
+    'security',
+    ['key', 'cus'],
+    'A key was replaced by a newer one.',
+  ),
+  'key.destroyed': eventSpec('D', 'critical', 'security', ['key', 'cus'], 'A key was destroyed.'),
+  'import.started': eventSpec('A', 'notice', 'archive', ['acc', 'cus'], 'An import started.'),
+  'import.ended': eventSpec(
+    'A',
+    'notice',
+    'archive',
+    ['acc', 'cus'],
+    'An import ended; its items are counted.',
+  ),
+  'scrub.run': eventSpec(
+    'B',
+    'notice',
+    'ledger',
+    [],
+    'Stored bytes were checked against their hashes.',
+  ),
+} as const satisfies Record<string, EventSpec>;

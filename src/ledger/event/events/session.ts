@@ -1,0 +1,41 @@
+// Events of sign-in and of refusals.
+import { eventSpec, type EventSpec } from '../event-spec.ts';
+
+export const sessionEvents = {
+  'session.signed-in': eventSpec(
+    'B',
+    'info',
+    'security',
+    ['ses', 'acc', 'per'],
+    'Somebody signed in.',
+  ),
+  'session.sign-in-failed': eventSpec(
+    'B',
+    'warning',
+    'security',
+    ['acc', 'per'],
+    'A sign-in failed; an unknown name is kept only as a keyed hash of the day.',
+  ),
+  'session.ended': eventSpec('B', 'info', 'security', ['ses'], 'A session ended.'),
+  'access.denied': eventSpec(
+    'B',
+    'warning',
+    'security',
+    ['acc', 'per', 'mbx', 'ses'],
+    'An attempt was refused.',
+  ),
+  'access.locked': eventSpec(
+    'A',
+    'warning',
+    'security',
+    ['acc', 'per'],
+    'A name was locked after failed sign-ins.',
+  ),
+  'access.unlocked': eventSpec(
+    'A',
+    'notice',
+    'security',
+    ['acc', 'per'],
+    'A locked name was opened again.',
+  ),
+} as const satisfies Record<string, EventSpec>;
