@@ -11,6 +11,7 @@ export default {
   globalSetup: '<rootDir>/test/harness/global-setup.ts',
   globalTeardown: '<rootDir>/test/harness/global-teardown.ts',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
-  modulePathIgnorePatterns: ['<rootDir>/var', '<rootDir>/dist'],
+  modulePathIgnorePatterns: ['<rootDir>/var', '<rootDir>/dist', '<rootDir>/.postseal-cache'],
+  reporters: ['default', '<rootDir>/scripts/jest-reporter.mjs'],
   testTimeout: 30000,
 };

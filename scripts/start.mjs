@@ -1,0 +1,11 @@
+// `npm start`: sets up what is missing, then becomes the server.
+import { join } from 'node:path';
+import { setUp } from './setup.mjs';
+import { becomeNode } from './setup/hand-over.mjs';
+import { root } from './setup/places.mjs';
+import { runMain } from './setup/say.mjs';
+
+await runMain(async () => {
+  const { node } = await setUp();
+  await becomeNode(node, [join(root, 'src', 'cli', 'main.ts'), 'serve', ...process.argv.slice(2)]);
+});
