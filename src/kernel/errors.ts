@@ -171,6 +171,18 @@ export const errorRegistry = {
     false,
     1,
   ),
+  'role.unchanged': spec(
+    'The person holds the role already, or does not hold it.',
+    'see postseal person list',
+    false,
+    1,
+  ),
+  'person.name': spec(
+    'The name of a person has lower-case letters, digits, dot, hyphen, underscore or @.',
+    'choose another name',
+    false,
+    2,
+  ),
   'access.denied': spec('You are not allowed to do this.', 'ask for the role that may', false, 1),
   'access.signed-out': spec('Nobody is signed in.', 'run postseal person login', false, 1),
   'access.credentials': spec(
@@ -183,6 +195,12 @@ export const errorRegistry = {
     'The name is locked after failed sign-ins.',
     'wait, or ask the security administrator',
     true,
+    1,
+  ),
+  'access.password-change': spec(
+    'The one-time password must be changed first.',
+    'run postseal person password',
+    false,
     1,
   ),
   'access.password-policy': spec(
@@ -198,6 +216,12 @@ export const errorRegistry = {
     1,
   ),
   'approval.unknown': spec('There is no such approval.', 'see postseal approval list', false, 1),
+  'approval.state': spec(
+    'The approval is not in the state that this needs.',
+    'see postseal approval list',
+    false,
+    1,
+  ),
   'mailbox.unknown': spec('There is no such mailbox.', 'list the mailboxes', false, 1),
   'mailbox.exists': spec('The mailbox exists.', 'choose another name', false, 1),
   'mailbox.name': spec('The mailbox name is not allowed.', 'choose another name', false, 1),

@@ -1,0 +1,109 @@
+// Routes of mail accounts: create, list, show, disable, alias, password.
+import { PostsealError } from '../../kernel/errors.ts';
+import { Secret } from '../../kernel/secret.ts';
+import type { Pseudonyms } from '../../ledger/event/actor-keys.store.ts';
+import type { Actor } from '../../ledger/event/draft.ts';
+import type { Account, MailboxService } from '../../mailbox/types.ts';
+import type { AccountCredentials } from '../account-credentials.ts';
+import { personActor, type PersonSession } from '../person-actor.ts';
+import { noInput, objectSchema, type Route, route } from './route.ts';
+
+export interface AccountRoutesDeps {
+  readonly mailboxes: MailboxService;
+  readonly credentials: AccountCredentials;
+  readonly pseudonyms: Pseudonyms;
+}
+
+const text = { type: 'string', minLength: 1, maxLength: 320 };
+const password = { type: 'string', minLength: 1, maxLength: 1024 };
+
+const shown = ({ id, name, state, custodian }: Account): object => ({ id, name, state, custodian });
+
+export function accountRoutes(deps: AccountRoutesDeps): readonly Route[] {
+  const access = ['system-admin'] as const;
+  const actorOf = (by: PersonSession | undefined): Actor => {
+    if (by === undefined) throw new PostsealError('access.signed-out');
+    return personActor(deps.pseudonyms, by, access);
+  };
+  const need = async (name: string): Promise<Account> => {
+    const account = await deps.mailboxes.findAccount(name);
+    if (account === undefined) throw new PostsealError('account.unknown');
+    return account;
+  };
+  const named = objectSchema({ name: text });
+  return [
+    route<{ name: string; password: string }>({
+      name: 'account.create',
+      method: 'POST',
+      path: '/accounts',
+      summary: 'Create a mail account with its keys and default folders',
+      access,
+      input: objectSchema({ name: text, password }),
+      async run({ input, by }) {
+        // The policy is checked first, so that no account is left behind without a password.
+        const hash = await deps.credentials.check(Secret.fromText(input.password));
+        const actor = actorOf(by);
+        const account = await deps.mailboxes.createAccount({ name: input.name, actor });
+        await deps.credentials.set(account, hash, actor);
+        return shown(account);
+      },
+    }),
+    route({
+      name: 'account.list',
+      method: 'GET',
+      path: '/accounts',
+      summary: 'List mail accounts',
+      access: ['system-admin', 'security-admin', 'audit-admin'],
+      input: noInput,
+      run: async () => (await deps.mailboxes.listAccounts()).map(shown),
+    }),
+    route<{ name: string }>({
+      name: 'account.show',
+      method: 'GET',
+      path: '/accounts/:name',
+      summary: 'Show a mail account',
+      access: ['system-admin', 'security-admin', 'audit-admin'],
+      input: named,
+      run: async ({ input }) => shown(await need(input.name)),
+    }),
+    route<{ name: string }>({
+      name: 'account.disable',
+      method: 'POST',
+      path: '/accounts/:name/disable',
+      summary: 'Disable an account; its mail and its keys stay',
+      access,
+      input: named,
+      async run({ input, by }) {
+        const { name } = await need(input.name);
+        return shown(await deps.mailboxes.disableAccount({ name, actor: actorOf(by) }));
+      },
+    }),
+    route<{ name: string; address: string }>({
+      name: 'account.alias',
+      method: 'POST',
+      path: '/accounts/:name/aliases',
+      summary: 'Deliver another address to this account',
+      access,
+      input: objectSchema({ name: text, address: text }),
+      async run({ input, by }) {
+        const { name } = await need(input.name);
+        await deps.mailboxes.addAlias({ name, address: input.address, actor: actorOf(by) });
+        return { name, address: input.address };
+      },
+    }),
+    route<{ name: string; password: string }>({
+      name: 'account.password',
+      method: 'POST',
+      path: '/accounts/:name/password',
+      summary: 'Set the password of an account',
+      access,
+      input: objectSchema({ name: text, password }),
+      async run({ input, by }) {
+        const account = await need(input.name);
+        const hash = await deps.credentials.check(Secret.fromText(input.password));
+        await deps.credentials.set(account, hash, actorOf(by));
+        return shown(account);
+      },
+    }),
+  ];
+}

@@ -1,0 +1,53 @@
+// Routes of approvals: what waits, grant, deny.
+import { PostsealError } from '../../kernel/errors.ts';
+import type { ApprovalStateName } from '../approval.store.ts';
+import { approvalTable } from '../approval-table.ts';
+import type { Approvals } from '../approvals.ts';
+import type { Role } from '../roles.ts';
+import { objectSchema, type Route, route } from './route.ts';
+
+const text = { type: 'string', minLength: 1, maxLength: 1024 };
+const uuid = { type: 'string', pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' };
+const states = ['proposed', 'granted', 'denied', 'used', 'expired'];
+
+/** Everybody whom the table names: who proposes or approves anything may look and decide. */
+const concerned: readonly Role[] = [
+  ...new Set(
+    Object.values(approvalTable).flatMap((row): Role[] => [...row.proposes, ...row.approves]),
+  ),
+];
+
+export function approvalRoutes(deps: { readonly approvals: Approvals }): readonly Route[] {
+  return [
+    route<{ state?: ApprovalStateName }>({
+      name: 'approval.list',
+      method: 'GET',
+      path: '/approvals',
+      summary: 'List approvals',
+      access: [...concerned, 'audit-admin'],
+      input: objectSchema({ state: { type: 'string', enum: states } }, ['state']),
+      run: ({ input }) => deps.approvals.list(input.state),
+    }),
+    route<{ id: string; decision: 'grant' | 'deny'; reason?: string }>({
+      name: 'approval.decide',
+      method: 'POST',
+      path: '/approvals/:id/decision',
+      summary: 'Grant or deny what another person proposed',
+      access: concerned,
+      input: objectSchema(
+        { id: uuid, decision: { type: 'string', enum: ['grant', 'deny'] }, reason: text },
+        ['reason'],
+      ),
+      run({ input, by }) {
+        if (by === undefined) throw new PostsealError('access.signed-out');
+        const { id, decision, reason } = input;
+        const grant = decision === 'grant';
+        return deps.approvals.decide(
+          id,
+          { grant, ...(reason === undefined ? {} : { reason }) },
+          by,
+        );
+      },
+    }),
+  ];
+}
