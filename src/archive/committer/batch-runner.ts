@@ -27,8 +27,10 @@ export interface BatchRunnerDeps {
   readonly retry: (members: readonly Member[]) => void;
 }
 
-/** Batches of its own, or connections lost under it, that one operation may cost. */
+/** Batches of its own that one operation may cost before it is to blame. */
 const failuresMax = 3;
+/** Connections that may be lost under one operation that runs alone: the server may be restarting. */
+const lossesMax = 10;
 /** Preparations made again after a conflict. */
 const recoveriesMax = 5;
 
@@ -74,6 +76,10 @@ export class BatchRunner {
     while (this.#recovering.size > 0) await Promise.all(this.#recovering);
   }
 
+  get recovering(): boolean {
+    return this.#recovering.size > 0;
+  }
+
   async close(): Promise<void> {
     await this.#connection.close();
   }
@@ -113,9 +119,8 @@ export class BatchRunner {
       member.alone = true;
       if (!single) return true;
       member.failures += 1;
-      if (error.retryable && error.code !== 'store.conflict' && member.failures < failuresMax) {
-        return true;
-      }
+      const most = error.code === 'database.unreachable' ? lossesMax : failuresMax;
+      if (error.retryable && error.code !== 'store.conflict' && member.failures < most) return true;
       this.#fail(member, error);
       return false;
     });

@@ -69,12 +69,13 @@ class BatchCommitter implements Committer {
   }
 
   async commit<const P extends readonly Part[]>(operation: Operation<P>): Promise<CommitResult<P>> {
-    if (this.#closing || this.#queue.length >= this.#limits.queueMax) {
+    const subjects = personalSubjects(operation.events);
+    if (subjects.length > 0 && !this.#busy) await this.#deps.loadSideKeys?.(subjects);
+    if (this.#busy) {
       // The caller drops the operation, and with it a rejection that nobody else will see.
       operation.ready?.catch(() => undefined);
       throw new PostsealError('intake.busy', { queued: this.#queue.length });
     }
-    await this.#loadSideKeys(operation.events);
     const done = new Promise<CommitResult>((resolve, reject) => {
       this.#queue.add({
         operation,
@@ -99,14 +100,15 @@ class BatchCommitter implements Committer {
 
   async close(): Promise<void> {
     this.#closing = true;
-    await this.#runner.recovered();
-    await this.#loop;
+    do {
+      await this.#runner.recovered();
+      await this.#loop;
+    } while (this.#queue.length > 0 || this.#runner.recovering);
     await this.#runner.close();
   }
 
-  async #loadSideKeys(drafts: readonly EventDraft[]): Promise<void> {
-    const subjects = drafts.flatMap(({ personal }) => personal?.map((p) => p.subject) ?? []);
-    if (subjects.length > 0) await this.#deps.loadSideKeys?.(subjects);
+  get #busy(): boolean {
+    return this.#closing || this.#queue.length >= this.#limits.queueMax;
   }
 
   #wake(): void {
@@ -128,4 +130,8 @@ class BatchCommitter implements Committer {
   #take(): Member[] {
     return this.#queue.take(this.#limits.operationsMax);
   }
+}
+
+function personalSubjects(drafts: readonly EventDraft[]): readonly (CustodianId | PersonId)[] {
+  return drafts.flatMap(({ personal }) => personal?.map(({ subject }) => subject) ?? []);
 }

@@ -37,9 +37,11 @@ export class WriteConnection {
 
   async #open(): Promise<pg.Client> {
     const client = await this.#db.connect('committer');
-    client.once('end', () => {
+    const forget = (): void => {
       if (this.#client === client) this.#client = undefined;
-    });
+    };
+    client.on('error', forget);
+    client.once('end', forget);
     // The property is only declared as read-only; the driver reads it at every query.
     (client as { pipeline: boolean }).pipeline = true;
     this.#client = client;
