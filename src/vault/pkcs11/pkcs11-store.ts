@@ -1,0 +1,216 @@
+// The key store on a PKCS#11 token: KEKs and signing keys are made inside and never leave. Raw
+// pkcs11js, asynchronous calls, two to four sessions. One store a process and module: a module's state
+// and login belong to the process (PKCS #11 v2.40 §5.4, §5.6).
+import { createHash, randomBytes, verify } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import pkcs11js from 'pkcs11js';
+import type { Handle, KeyPair } from 'pkcs11js';
+import { assert, PostsealError } from '../../kernel/errors.ts';
+import type { Secret } from '../../kernel/secret.ts';
+import { derOfRawSignature, spkiOfPoint } from '../keys/ecdsa-der.ts';
+import {
+  decodeKekBlob,
+  encodeKekBlob,
+  gcmAssociatedData,
+  gcmNonceBytes,
+  kekTagFailure,
+} from '../keys/kek-blob.ts';
+import type { EcdsaKey, KeyStore, StoreHealth } from '../keys/key-store.ts';
+import { isSound } from './aes-gcm.ts';
+import { findToken, loadModule } from './cryptoki.ts';
+import { createPinTries } from './pin-tries.ts';
+import type { TokenProfile } from './profile.ts';
+import { mayBeBadTag } from './token-errors.ts';
+import { createKek, createPair, findKek, findPair, readPoint } from './token-keys.ts';
+import { TokenLink, type TokenConnection } from './token-link.ts';
+
+export interface Pkcs11StoreOptions {
+  /** Absolute path of the module. */
+  readonly module: string;
+  readonly profile: TokenProfile;
+  /** The home's `keys/` folder, mode 0700: PIN files, the count of tries, a software token's data. */
+  readonly folder: string;
+  /** Label of the token. */
+  readonly label: string;
+  /** The organisation's id: part of the names of keys, so that homes may share a token. */
+  readonly organisationId: string;
+  /** Replaces the PIN files. */
+  readonly pin?: Secret | undefined;
+  readonly soPin?: Secret | undefined;
+  /** Set up a token at first start, where the profile allows it. */
+  readonly provision: boolean;
+  /** Sessions, 2–4; the profile's number if lower. */
+  readonly sessions?: number;
+  readonly callTimeoutMs?: number;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+/**
+ * Connects to the token. @throws PostsealError `key.token`, `key.pin`, `key.pin-locked`,
+ * `key.unavailable`.
+ */
+export async function openPkcs11Store(options: Pkcs11StoreOptions): Promise<KeyStore> {
+  const link = new TokenLink(loadModule(options), {
+    profile: options.profile,
+    label: options.label,
+    folder: options.folder,
+    pin: options.pin,
+    soPin: options.soPin,
+    provision: options.provision,
+    sessions: options.sessions ?? 4,
+    callTimeoutMs: options.callTimeoutMs ?? 10_000,
+    tries: createPinTries(options.folder, options.now),
+    monotonic: () => performance.now(),
+  });
+  // The first connection proves module, token and PIN, so that a wrong one fails the start.
+  await link.run(() => Promise.resolve());
+  return new Pkcs11Store(link, options);
+}
+
+class Pkcs11Store implements KeyStore {
+  readonly kind = 'pkcs11';
+  readonly tokenClass;
+  readonly #link: TokenLink;
+  readonly #profile: TokenProfile;
+  readonly #organisation: string;
+  readonly #label: string;
+  /** KEKs that were used or made through this store; `health` tries each. */
+  readonly #known = new Set<string>();
+
+  constructor(link: TokenLink, options: Pkcs11StoreOptions) {
+    this.#link = link;
+    this.#profile = options.profile;
+    this.#organisation = options.organisationId;
+    this.#label = options.label;
+    this.tokenClass = options.profile.tokenClass;
+  }
+
+  async ensureKek(
+    generation: number,
+  ): Promise<{ id: string; generation: number; created: boolean }> {
+    const id = `postseal kek ${this.#organisation} ${generation}`;
+    const created = await this.#link.run(async ({ api, session, keks }) => {
+      const found = findKek(api, session, id, this.#profile);
+      keks.set(id, found ?? (await createKek(api, session, id, this.#profile)));
+      return found === undefined;
+    });
+    this.#known.add(id);
+    return { id, generation, created };
+  }
+
+  async wrap(kekId: string, aad: Uint8Array, key32: Uint8Array): Promise<Buffer> {
+    assert(key32.length === 32, 'a wrapped key has 32 bytes');
+    const nonce = randomBytes(gcmNonceBytes);
+    const plaintext = Buffer.from(key32);
+    try {
+      const sealed = await this.#link.run((connection) => {
+        const key = this.#kek(connection, kekId);
+        const call = { session: connection.session, key, nonce, aad: gcmAssociatedData(aad) };
+        return connection.gcm.encrypt(call, plaintext);
+      });
+      return encodeKekBlob(nonce, sealed);
+    } finally {
+      plaintext.fill(0);
+    }
+  }
+
+  async unwrap(kekId: string, aad: Uint8Array, blob: Uint8Array): Promise<Buffer> {
+    const { nonce, sealed } = decodeKekBlob(blob);
+    return this.#link.run(async (connection) => {
+      const key = this.#kek(connection, kekId);
+      const call = { session: connection.session, key, nonce, aad: gcmAssociatedData(aad) };
+      try {
+        return await connection.gcm.decrypt(call, sealed);
+      } catch (error) {
+        // SoftHSM answers a bad tag and its own absence with one code; a token that still works with
+        // this very key was not away, so it is the blob.
+        if (mayBeBadTag(error) && (await isSound(connection.gcm, connection.session, key))) {
+          throw kekTagFailure(error);
+        }
+        throw error;
+      }
+    });
+  }
+
+  async ensureSigningKey(label: string): Promise<EcdsaKey> {
+    const id = `postseal sign ${this.#organisation} ${label}`;
+    const spki = await this.#link.run(async (connection) => {
+      const { api, session, pairs } = connection;
+      const found = findPair(api, session, id, this.#profile);
+      const pair = found ?? (await createPair(api, session, id, this.#profile));
+      pairs.set(id, pair);
+      return spkiOfPoint(readPoint(api, session, pair.publicKey));
+    });
+    const key: EcdsaKey = { label, spki, sign: (digest) => this.#sign(id, digest) };
+    await proveSigningKey(key);
+    return key;
+  }
+
+  async health(): Promise<StoreHealth> {
+    try {
+      await this.#link.run(async (connection) => {
+        for (const id of this.#known) {
+          const key = this.#kek(connection, id);
+          if (!(await isSound(connection.gcm, connection.session, key))) {
+            throw new PostsealError('key.unavailable', { reason: 'health', kek: id });
+          }
+        }
+      });
+      return { available: true, token: this.#link.token };
+    } catch (error) {
+      const code = error instanceof PostsealError ? error.code : 'internal';
+      return { available: false, token: this.#link.token, code };
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#link.close();
+  }
+
+  #kek(connection: TokenConnection, id: string): Handle {
+    const known = connection.keks.get(id);
+    if (known !== undefined) return known;
+    const found = findKek(connection.api, connection.session, id, this.#profile);
+    if (found === undefined) throw this.#missing(connection, id);
+    connection.keks.set(id, found);
+    this.#known.add(id);
+    return found;
+  }
+
+  #pair(connection: TokenConnection, id: string): KeyPair {
+    const known = connection.pairs.get(id);
+    if (known !== undefined) return known;
+    const found = findPair(connection.api, connection.session, id, this.#profile);
+    if (found === undefined) throw this.#missing(connection, id);
+    connection.pairs.set(id, found);
+    return found;
+  }
+
+  /** A token that is away shows no keys either; only one that still shows itself has lost this key. */
+  #missing(connection: TokenConnection, key: string): PostsealError {
+    const present = findToken(connection.api, this.#profile, this.#label) !== undefined;
+    return new PostsealError(present ? 'key.destroyed' : 'key.unavailable', { key });
+  }
+
+  async #sign(id: string, digest: Uint8Array): Promise<Buffer> {
+    assert(digest.length === 32, 'a SHA-256 digest has 32 bytes');
+    const raw = await this.#link.run((connection) => {
+      const { api, session } = connection;
+      const { privateKey } = this.#pair(connection, id);
+      api.C_SignInit(session, { mechanism: pkcs11js.CKM_ECDSA }, privateKey);
+      return api.C_SignAsync(session, Buffer.from(digest), Buffer.alloc(128));
+    });
+    return derOfRawSignature(raw);
+  }
+}
+
+/** One signature checked in software: a pair whose halves do not belong together must not go on. */
+async function proveSigningKey(key: EcdsaKey): Promise<void> {
+  const message = randomBytes(32);
+  const signature = await key.sign(createHash('sha256').update(message).digest());
+  const publicKey = { key: key.spki, format: 'der', type: 'spki' } as const;
+  if (!verify('sha256', message, publicKey, signature)) {
+    throw new PostsealError('key.token', { reason: 'signature', label: key.label });
+  }
+}

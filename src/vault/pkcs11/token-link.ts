@@ -1,0 +1,233 @@
+// The logged-in connection to one token, made anew when the token was away. A lost token is noticed by
+// the call that fails; everything under way is waited for, then C_Finalize, C_Initialize, login and
+// finding the keys run again (ending a module under a running call crashes SoftHSM).
+import pkcs11js from 'pkcs11js';
+import type { Handle, KeyPair, PKCS11 } from 'pkcs11js';
+import { PostsealError } from '../../kernel/errors.ts';
+import type { Secret } from '../../kernel/secret.ts';
+import { chooseGcm, type TokenGcm } from './aes-gcm.ts';
+import { findToken, padded, type Cryptoki, type FoundToken } from './cryptoki.ts';
+import { readPin } from './pin-file.ts';
+import type { PinTries } from './pin-tries.ts';
+import type { TokenProfile } from './profile.ts';
+import { noToken, provisionToken } from './provision.ts';
+import { createSessionPool, type SessionPool } from './session-pool.ts';
+import {
+  isAlreadyLoggedIn,
+  isPinLocked,
+  isTokenLost,
+  isWrongPin,
+  tokenFailure,
+} from './token-errors.ts';
+
+export interface TokenLinkOptions {
+  readonly profile: TokenProfile;
+  readonly label: string;
+  readonly folder: string;
+  readonly pin?: Secret | undefined;
+  readonly soPin?: Secret | undefined;
+  /** May a token be set up if there is none? False for the signer, which comes second. */
+  readonly provision: boolean;
+  readonly sessions: number;
+  readonly callTimeoutMs: number;
+  readonly tries: PinTries;
+  /** Monotonic milliseconds. */
+  readonly monotonic: () => number;
+}
+
+/** What a unit of work may use; valid only until it returns. */
+export interface TokenConnection {
+  readonly api: PKCS11;
+  readonly session: Handle;
+  readonly gcm: TokenGcm;
+  readonly keks: Map<string, Handle>;
+  readonly pairs: Map<string, KeyPair>;
+}
+
+interface Link {
+  readonly pool: SessionPool;
+  readonly gcm: TokenGcm;
+  readonly keks: Map<string, Handle>;
+  readonly pairs: Map<string, KeyPair>;
+  readonly owner: boolean;
+  readonly token: string;
+}
+
+const retryFirstMs = 100;
+const retryMaxMs = 5_000;
+
+export class TokenLink {
+  readonly #cryptoki: Cryptoki;
+  readonly #options: TokenLinkOptions;
+  #link: Link | undefined;
+  #connecting: Promise<Link> | undefined;
+  #ending: Promise<void> = Promise.resolve();
+  #fatal: PostsealError | undefined;
+  #failures = 0;
+  #retryAt = 0;
+  #closed = false;
+
+  constructor(cryptoki: Cryptoki, options: TokenLinkOptions) {
+    this.#cryptoki = cryptoki;
+    this.#options = options;
+  }
+
+  /** Model and label, as the token last reported them. */
+  token = '';
+
+  /**
+   * Runs `work` on a session, reconnecting and repeating it once when the token was lost; it must be
+   * safe to repeat. @throws PostsealError `key.unavailable`, `key.pin`, `key.pin-locked`, `key.token`.
+   */
+  async run<T>(work: (connection: TokenConnection) => Promise<T>): Promise<T> {
+    const first = await this.#up();
+    try {
+      return await this.#use(first, work);
+    } catch (error) {
+      if (!isLost(error)) throw tokenFailure(error, 'run');
+      this.#drop(first);
+      if (isTimeout(error)) throw error;
+    }
+    const second = await this.#up();
+    try {
+      return await this.#use(second, work);
+    } catch (error) {
+      if (isLost(error)) {
+        this.#drop(second);
+        this.#backOff();
+      }
+      throw tokenFailure(error, 'run');
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#connecting?.catch(() => {
+      // It failed, so there is nothing to end; whoever waits for it has the error.
+    });
+    if (this.#link !== undefined) this.#drop(this.#link);
+    await this.#ending;
+  }
+
+  #use<T>(link: Link, work: (connection: TokenConnection) => Promise<T>): Promise<T> {
+    const { gcm, keks, pairs } = link;
+    return link.pool.use((session) => work({ api: this.#cryptoki.api, session, gcm, keks, pairs }));
+  }
+
+  #up(): Promise<Link> {
+    if (this.#closed) return Promise.reject(unavailable('closed'));
+    if (this.#fatal !== undefined) return Promise.reject(this.#fatal);
+    if (this.#link !== undefined) return Promise.resolve(this.#link);
+    if (this.#connecting !== undefined) return this.#connecting;
+    if (this.#options.monotonic() < this.#retryAt) return Promise.reject(unavailable('away'));
+    this.#connecting = this.#connect().finally(() => {
+      this.#connecting = undefined;
+    });
+    return this.#connecting;
+  }
+
+  async #connect(): Promise<Link> {
+    await this.#ending;
+    let owner = false;
+    try {
+      owner = this.#cryptoki.initialise();
+      const link = await this.#open(owner);
+      this.#link = link;
+      this.token = link.token;
+      this.#failures = 0;
+      return link;
+    } catch (error) {
+      if (owner) this.#finalise();
+      const failure = tokenFailure(error, 'connect');
+      if (failure.code === 'key.pin-locked') this.#fatal = failure;
+      this.#backOff();
+      // A token that was there and is not found now is away, which passes; only the first start judges.
+      throw this.token !== '' && failure.code === 'key.token'
+        ? new PostsealError('key.unavailable', failure.fields, failure)
+        : failure;
+    }
+  }
+
+  async #open(owner: boolean): Promise<Link> {
+    const { api } = this.#cryptoki;
+    const { profile, label, sessions, callTimeoutMs } = this.#options;
+    const { slot, info } = await this.#locate();
+    const flags = pkcs11js.CKF_SERIAL_SESSION | pkcs11js.CKF_RW_SESSION;
+    const handles: Handle[] = [];
+    for (let i = 0; i < Math.max(1, Math.min(sessions, profile.sessions)); i += 1) {
+      handles.push(api.C_OpenSession(slot, flags));
+    }
+    const [first] = handles;
+    if (first === undefined) throw unavailable('no-session');
+    await this.#login(first);
+    return {
+      pool: createSessionPool(handles, callTimeoutMs),
+      gcm: await chooseGcm(api, first, profile),
+      keks: new Map(),
+      pairs: new Map(),
+      owner,
+      token: `${padded(info.model)} ${profile.slot.by === 'label' ? label : padded(info.label)}`,
+    };
+  }
+
+  async #locate(): Promise<FoundToken> {
+    const { api } = this.#cryptoki;
+    // After the first connection a missing token is away; a new empty one must not take its place.
+    if (this.#options.provision && this.token === '') return provisionToken(api, this.#options);
+    const found = findToken(api, this.#options.profile, this.#options.label);
+    if (found === undefined) throw noToken(this.#options.label);
+    return found;
+  }
+
+  async #login(session: Handle): Promise<void> {
+    const { tries, folder } = this.#options;
+    const pin = this.#options.pin ?? readPin(folder, 'user');
+    if (pin === undefined) throw new PostsealError('key.pin', { reason: 'missing' });
+    tries.check();
+    try {
+      this.#cryptoki.api.C_Login(session, pkcs11js.CKU_USER, pin.exposeText());
+    } catch (error) {
+      if (isAlreadyLoggedIn(error)) return;
+      if (isWrongPin(error) || isPinLocked(error)) await tries.failed();
+      throw tokenFailure(error, 'C_Login');
+    }
+    await tries.succeeded();
+  }
+
+  /** Takes a link out of service and ends the module once nothing runs on it any more. */
+  #drop(link: Link): void {
+    if (this.#link !== link) return;
+    this.#link = undefined;
+    this.#ending = link.pool.drain().then(() => {
+      if (link.owner) this.#finalise();
+    });
+  }
+
+  #finalise(): void {
+    try {
+      this.#cryptoki.finalise();
+    } catch (error) {
+      // A token that is gone may refuse even this; C_Initialize tells afterwards whether it matters.
+      if (!isTokenLost(error)) throw error;
+    }
+  }
+
+  #backOff(): void {
+    const wait = Math.min(retryMaxMs, retryFirstMs * 2 ** this.#failures);
+    this.#failures += 1;
+    this.#retryAt = this.#options.monotonic() + wait;
+  }
+}
+
+function unavailable(reason: string): PostsealError {
+  return new PostsealError('key.unavailable', { reason });
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof PostsealError && error.fields['reason'] === 'timeout';
+}
+
+function isLost(error: unknown): boolean {
+  if (error instanceof PostsealError) return error.code === 'key.unavailable';
+  return isTokenLost(error);
+}

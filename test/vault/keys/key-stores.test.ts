@@ -1,0 +1,173 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { uuidV4 } from '../../../src/kernel/ids.ts';
+import { Secret } from '../../../src/kernel/secret.ts';
+import { openKeyfileStore } from '../../../src/vault/keyfile/keyfile-store.ts';
+import { createPinTries } from '../../../src/vault/pkcs11/pin-tries.ts';
+import { keyStoreContract } from '../../contract/key-store.contract.ts';
+import { testIf } from '../../harness/needs.ts';
+import { moduleOf, newKeysFolder, openTestToken } from '../../harness/token.ts';
+
+const organisation = uuidV4(randomBytes(16));
+
+for (const profile of ['softhsm2', 'nss-softokn'] as const) {
+  const present = moduleOf(profile) !== undefined;
+  const group = present ? describe : describe.skip;
+  group(present ? `pkcs11 on ${profile}` : `pkcs11 [skipped: no module of ${profile}]`, () => {
+    const folder = newKeysFolder();
+    keyStoreContract({
+      tokenClass: 'software-token',
+      open: () => openTestToken(profile, folder, organisation),
+    });
+
+    test('its PINs and its token are readable by their owner alone', () => {
+      const modes = ['user.pin', 'token'].map((name) => statSync(join(folder, name)).mode & 0o777);
+      expect(modes).toEqual([0o600, 0o700]);
+      expect(readFileSync(join(folder, 'user.pin'), 'utf8')).toMatch(/^[\w-]{32}\n$/);
+    });
+
+    test('a wrong PIN is counted, and the next try waits without touching the token', async () => {
+      const wrong = { pin: Secret.fromText('not-the-pin-at-all'), provision: false };
+      await expect(openTestToken(profile, folder, organisation, wrong)).rejects.toMatchObject({
+        code: 'key.pin',
+      });
+      await expect(openTestToken(profile, folder, organisation)).rejects.toMatchObject({
+        code: 'key.pin',
+        fields: { reason: 'waiting', failures: 1 },
+      });
+      const later = { now: () => Date.now() + 11_000 };
+      const store = await openTestToken(profile, folder, organisation, later);
+      expect(await store.health()).toMatchObject({ available: true });
+      await store.close();
+      await (await openTestToken(profile, folder, organisation)).close();
+    });
+  });
+}
+
+describe('pkcs11 while the token is away', () => {
+  testIf(
+    moduleOf('softhsm2') !== undefined,
+    'no SoftHSM',
+    'answers key.unavailable and recovers by itself in the same process',
+    async () => {
+      const folder = newKeysFolder();
+      const store = await openTestToken('softhsm2', folder, organisation);
+      const { id } = await store.ensureKek(1);
+      const blob = await store.wrap(id, Buffer.from('a'), Buffer.alloc(32, 7));
+      renameSync(join(folder, 'token'), join(folder, 'away'));
+      const during = Array.from({ length: 8 }, () => store.unwrap(id, Buffer.from('a'), blob));
+      for (const call of during) {
+        await expect(call).rejects.toMatchObject({ code: 'key.unavailable', retryable: true });
+      }
+      expect(await store.health()).toMatchObject({ available: false, code: 'key.unavailable' });
+      renameSync(join(folder, 'away'), join(folder, 'token'));
+      const key = await retried(() => store.unwrap(id, Buffer.from('a'), blob));
+      expect(key.equals(Buffer.alloc(32, 7))).toBe(true);
+      expect(await store.health()).toMatchObject({ available: true });
+      await store.close();
+    },
+  );
+
+  testIf(
+    moduleOf('softhsm2') !== undefined,
+    'no SoftHSM',
+    'never puts a new token in the place of one that it has used',
+    async () => {
+      const folder = newKeysFolder();
+      const store = await openTestToken('softhsm2', folder, organisation);
+      const { id } = await store.ensureKek(1);
+      renameSync(join(folder, 'token'), join(folder, 'away'));
+      mkdirSync(join(folder, 'token'), { mode: 0o700 });
+      for (let i = 0; i < 3; i += 1) {
+        await expect(store.wrap(id, Buffer.from('a'), Buffer.alloc(32))).rejects.toMatchObject({
+          code: 'key.unavailable',
+        });
+      }
+      await store.close();
+    },
+  );
+});
+
+describe('keyfile', () => {
+  const folder = newKeysFolder();
+  const path = join(folder, 'keys.sealed');
+  const passphrase = Secret.fromText('correct horse battery staple');
+  const open = (secret = passphrase) =>
+    openKeyfileStore({ path, passphrase: secret, organisationId: organisation });
+  keyStoreContract({ tokenClass: 'keyfile', open: () => open() });
+
+  test('another passphrase and a changed byte open nothing', async () => {
+    await expect(open(Secret.fromText('Correct horse'))).rejects.toMatchObject({
+      code: 'key.passphrase',
+      exit: 78,
+    });
+    const text = readFileSync(path, 'utf8');
+    const file = JSON.parse(text) as { sealed: string };
+    const sealed = Buffer.from(file.sealed, 'base64');
+    sealed.writeUInt8((sealed[5] ?? 0) ^ 1, 5);
+    writeFileSync(path, JSON.stringify({ ...file, sealed: sealed.toString('base64') }));
+    await expect(open()).rejects.toMatchObject({ code: 'key.passphrase' });
+    writeFileSync(path, JSON.stringify({ ...file, scrypt: { N: 2 ** 40, r: 8, p: 1 } }));
+    await expect(open()).rejects.toMatchObject({ code: 'integrity.format' });
+    writeFileSync(path, text);
+    await (await open()).close();
+  });
+
+  test('is readable by its owner alone and shows no key', async () => {
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(readFileSync(path, 'utf8')).not.toContain(organisation);
+    const store = await open();
+    const made = await Promise.all([3, 4, 5].map((generation) => store.ensureKek(generation)));
+    await store.close();
+    const again = await open();
+    expect(await Promise.all(made.map(({ generation }) => again.ensureKek(generation)))).toEqual(
+      made.map((kek) => ({ ...kek, created: false })),
+    );
+    await again.close();
+  });
+});
+
+describe('createPinTries', () => {
+  test('waits longer after each wrong try, over restarts, and forgets after a right one', async () => {
+    const folder = newKeysFolder();
+    let now = 1_000_000;
+    const tries = () => createPinTries(folder, () => now);
+    const waits: number[] = [];
+    for (let i = 0; i < 4; i += 1) {
+      tries().check();
+      await tries().failed();
+      const start = now;
+      while (isWaiting()) now += 1_000;
+      waits.push(now - start);
+    }
+    expect(waits).toEqual([10_000, 60_000, 900_000, 900_000]);
+    await tries().succeeded();
+    await tries().failed();
+    now += 10_000;
+    tries().check();
+    writeFileSync(join(folder, 'pin-tries.json'), 'not json');
+    tries().check();
+
+    function isWaiting(): boolean {
+      try {
+        tries().check();
+        return false;
+      } catch {
+        return true;
+      }
+    }
+  });
+});
+
+async function retried<T>(call: () => Promise<T>): Promise<T> {
+  for (let i = 0; ; i += 1) {
+    try {
+      return await call();
+    } catch (error) {
+      if (i === 50) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
