@@ -1,7 +1,7 @@
 // Turns drafts into leaves: id, time, number of the process, commitments, canonical bytes.
 // Source of truth: docs/formats/leaf.md. Synchronous, so that numbers follow the order of calls.
 // Invariant: every number of a boot is either in the ledger or named by an `audit.void`.
-import { PostsealError } from '../../kernel/errors.ts';
+import { assert, PostsealError } from '../../kernel/errors.ts';
 import { type EventId, type OrganisationId, uuidV7 } from '../../kernel/ids.ts';
 import { eventBytesMax } from '../../kernel/limits.ts';
 import { type Clock, rfc3339Micros, type UnixMs } from '../../kernel/time.ts';
@@ -155,6 +155,7 @@ function sealPersonal(
   const side: SideRow[] = [];
   const pii: JsonValue[] = [];
   for (const item of draft.personal ?? []) {
+    assert(!side.some((row) => row.slot === item.slot), 'a slot is used once in an event');
     const held = deps.side?.keyring.keyFor(item.subject);
     if (deps.side === undefined || held === undefined) {
       throw new PostsealError('key.unavailable', { op: draft.op, slot: item.slot });
