@@ -1,6 +1,7 @@
 // What becomes of the members of a batch: answered, failed alone, or run again. Kept apart from the
 // transaction itself (batch-run.store.ts) and from the queue (committer.ts).
 import { PostsealError } from '../../kernel/errors.ts';
+import type { UnixMs } from '../../kernel/time.ts';
 import type { SealedEvent } from '../../ledger/event/draft.ts';
 import type { EventSealer } from '../../ledger/event/event-sealer.ts';
 import type { Database } from '../../platform/postgres/database.ts';
@@ -14,7 +15,7 @@ import {
 import { wasCommitted } from './commit-outcome.store.ts';
 import type { BatchReport } from './committer.ts';
 import type { Member } from './member.ts';
-import type { CommitResult, PartKind } from './types.ts';
+import type { PartKind } from './types.ts';
 import { WriteConnection } from './write-connection.store.ts';
 
 export interface BatchRunnerDeps {
@@ -26,6 +27,9 @@ export interface BatchRunnerDeps {
   /** Puts members back before everything that waits. */
   readonly retry: (members: readonly Member[]) => void;
 }
+
+type AnyKind = PartKind<unknown, unknown>;
+type Committed = Pick<CommitInDoubt, 'at' | 'outputs'>;
 
 /** Batches of its own that one operation may cost before it is to blame. */
 const failuresMax = 3;
@@ -90,9 +94,7 @@ export class BatchRunner {
     outcome: BatchOutcome,
   ): Promise<void> {
     if (outcome.kind === 'committed') {
-      for (const [i, member] of members.entries()) {
-        this.#succeed(member, outcome.at, outcome.outputs[i] ?? []);
-      }
+      this.#succeed(members, outcome);
       return;
     }
     if (outcome.kind === 'lost' && outcome.commit !== undefined) {
@@ -148,9 +150,7 @@ export class BatchRunner {
       return;
     }
     if (committed) {
-      for (const [i, member] of members.entries()) {
-        this.#succeed(member, commit.at, commit.outputs[i] ?? []);
-      }
+      this.#succeed(members, commit);
       return;
     }
     this.#void(voids);
@@ -199,9 +199,13 @@ export class BatchRunner {
     return true;
   }
 
-  #succeed(member: Member, at: CommitResult['at'], outputs: unknown[]): void {
-    finish(member, true);
-    member.resolve({ outputs, events: member.sealed.map(({ id }) => id), at });
+  #succeed(members: readonly Member[], { at, outputs }: Committed): void {
+    announce(members, outputs, at);
+    for (const [i, member] of members.entries()) {
+      finish(member, true);
+      const events = member.sealed.map(({ id }) => id);
+      member.resolve({ outputs: outputs[i] ?? [], events, at });
+    }
   }
 
   #fail(member: Member, error: PostsealError): void {
@@ -217,6 +221,20 @@ export class BatchRunner {
 
 function finish(member: Member, committed: boolean): void {
   for (const { kind, input } of member.operation.parts) {
-    (kind as PartKind<unknown, unknown>).finished?.(input, committed);
+    (kind as AnyKind).finished?.(input, committed);
   }
+}
+
+/** Tells every kind of a committed batch, once, about all its parts. */
+function announce(members: readonly Member[], outputs: readonly unknown[][], at: UnixMs): void {
+  const results = new Map<AnyKind, { input: unknown; output: unknown }[]>();
+  for (const [i, member] of members.entries()) {
+    for (const [slot, { kind, input }] of member.operation.parts.entries()) {
+      if (kind.committed === undefined) continue;
+      const list = results.get(kind) ?? [];
+      results.set(kind, list);
+      list.push({ input, output: outputs[i]?.[slot] });
+    }
+  }
+  for (const [kind, list] of results) kind.committed?.(list, at);
 }

@@ -51,7 +51,12 @@ export interface PartKind<I, O> {
    * operation is then run again. False, or no such method: the operation fails with the error.
    */
   recover?(input: I, error: PostsealError): Promise<boolean>;
-  /** Called once, right before the operation is answered: the place to touch caches. Never throws. */
+  /**
+   * Called once a batch when PostgreSQL has answered COMMIT and before any of its operations is
+   * answered: the place to bring caches up to date and to publish hints. Synchronous; must not throw.
+   */
+  committed?(results: readonly { readonly input: I; readonly output: O }[], at: UnixMs): void;
+  /** Called once an operation is committed or given up: the place to let go. Must not throw. */
   finished?(input: I, committed: boolean): void;
 }
 
