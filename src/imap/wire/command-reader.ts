@@ -47,6 +47,7 @@ export class CommandReader {
   /** Unread input; the first chunk is read up to `#at`. */
   #chunks: Uint8Array[] = [];
   #at = 0;
+  #pending = 0;
   /** The piece of the present line that came in earlier chunks. */
   #line: Uint8Array[] = [];
   #lineBytes = 0;
@@ -62,14 +63,23 @@ export class CommandReader {
 
   /** Adds input. The reader keeps the array: the caller must not change it afterwards. */
   push(chunk: Uint8Array): void {
-    if (chunk.length > 0) this.#chunks.push(chunk);
+    if (chunk.length === 0) return;
+    this.#chunks.push(chunk);
+    this.#pending += chunk.length;
+  }
+
+  /** Puts a raw line back to be read as a command: what ended an IDLE without being DONE. */
+  unreadLine(line: Uint8Array): void {
+    const rest = this.#chunks.shift();
+    if (rest !== undefined) this.#chunks.unshift(rest.subarray(this.#at));
+    this.#at = 0;
+    this.#chunks.unshift(Buffer.concat([line, Buffer.from('\r\n')]));
+    this.#pending += line.length + 2;
   }
 
   /** Octets that were pushed and not yet read: the caller pauses its socket by this. */
   get pendingBytes(): number {
-    let sum = -this.#at;
-    for (const chunk of this.#chunks) sum += chunk.length;
-    return Math.max(0, sum);
+    return this.#pending;
   }
 
   /** True while bytes of an unfinished command were read, so that an idle limit may be short. */
@@ -91,6 +101,7 @@ export class CommandReader {
   discard(): void {
     this.#chunks = [];
     this.#at = 0;
+    this.#pending = 0;
     this.#startAfresh();
     this.#lineMode = false;
   }
@@ -252,6 +263,7 @@ export class CommandReader {
     const end = Math.min(chunk.length, this.#at + count);
     const out = chunk.subarray(this.#at, end);
     this.#at = end;
+    this.#pending -= out.length;
     if (end === chunk.length) {
       this.#chunks.shift();
       this.#at = 0;

@@ -105,6 +105,16 @@ describe('CommandReader', () => {
     ]);
   });
 
+  test('takes a raw line back and reads it as a command before what follows', () => {
+    const reader = new CommandReader({ lineBytesMax: 64 });
+    reader.readLine();
+    reader.push(Buffer.from('a X {2+}\r\nhi y\r\nb NOOP\r\n'));
+    const event = reader.next();
+    if (event?.kind === 'line') reader.unreadLine(event.bytes);
+    expect(readAll([''], undefined, reader)).toEqual(['a X <hi> y', 'b NOOP']);
+    expect(reader.pendingBytes).toBe(0);
+  });
+
   test('forgets everything that was buffered before a TLS handshake', () => {
     const reader = new CommandReader({ lineBytesMax: 64 });
     reader.push(Buffer.from('a STARTTLS\r\nb LOGIN x y\r\nc NO'));

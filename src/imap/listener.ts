@@ -1,0 +1,149 @@
+// The two doors: IMAP with STARTTLS, and IMAP over TLS (RFC 9051 §11, RFC 8314). Counts connections, in
+// all and by address, from the first byte; shuts down by saying BYE.
+import { createServer as createPlainServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
+import type { AddressInfo } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
+import { Connection } from './connection.ts';
+import type { ImapDeps, ListenerKind } from './deps.ts';
+
+export interface ListenAddress {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+}
+
+export interface ImapServerOptions {
+  readonly imap?: ListenAddress;
+  readonly imaps?: ListenAddress;
+  /** Certificate and key for `imaps`; `deps.secureContext` serves STARTTLS. */
+  readonly tls?: SecureContextOptions;
+}
+
+export interface ImapServer {
+  readonly imap: AddressInfo | undefined;
+  readonly imaps: AddressInfo | undefined;
+  readonly connections: number;
+  /** Takes a renewed certificate for connections to come. */
+  renewCertificate(tls: SecureContextOptions): void;
+  /** Hangs up one session by its id; false if there is none. */
+  kick(sessionId: string): Promise<boolean>;
+  /** Takes no more connections, says BYE to all and waits until they are gone. */
+  close(): Promise<void>;
+}
+
+/** Time for clients to go after BYE. */
+const farewellMs = 2_000;
+
+class ConnectionTable {
+  readonly #deps: ImapDeps;
+  readonly #open = new Map<
+    Connection,
+    { readonly socket: Socket; readonly served: Promise<void> }
+  >();
+  readonly #byAddress = new Map<string, number>();
+
+  constructor(deps: ImapDeps) {
+    this.#deps = deps;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  take(socket: Socket, listener: ListenerKind): void {
+    const address = socket.remoteAddress ?? 'unknown';
+    const { connectionsMax, connectionsPerAddressMax } = this.#deps.settings;
+    const held = this.#byAddress.get(address) ?? 0;
+    if (this.#open.size >= connectionsMax || held >= connectionsPerAddressMax) {
+      socket.on('error', () => socket.destroy());
+      socket.end('* BYE [LIMIT] Too many connections\r\n');
+      setTimeout(() => socket.destroy(), farewellMs).unref();
+      return;
+    }
+    this.#byAddress.set(address, held + 1);
+    const connection = new Connection(socket, listener, this.#deps);
+    const served = connection.serve().finally(() => {
+      this.#open.delete(connection);
+      const left = (this.#byAddress.get(address) ?? 1) - 1;
+      if (left > 0) this.#byAddress.set(address, left);
+      else this.#byAddress.delete(address);
+    });
+    this.#open.set(connection, { socket, served });
+  }
+
+  async kick(sessionId: string): Promise<boolean> {
+    for (const connection of this.#open.keys()) {
+      if (connection.session.id !== sessionId) continue;
+      await connection.goodbye('Signed out by an administrator');
+      return true;
+    }
+    return false;
+  }
+
+  async closeAll(): Promise<void> {
+    const open = [...this.#open];
+    await Promise.all(
+      open.map(([connection]) => connection.goodbye('The server is shutting down')),
+    );
+    const late = setTimeout(() => {
+      for (const [, { socket }] of this.#open) socket.destroy();
+    }, farewellMs);
+    await Promise.all(open.map(([, { served }]) => served));
+    clearTimeout(late);
+  }
+}
+
+/** Opens the listeners. Rejects with the error of the socket if a port is taken. */
+export async function startImapServer(
+  deps: ImapDeps,
+  options: ImapServerOptions,
+): Promise<ImapServer> {
+  const table = new ConnectionTable(deps);
+  const servers: Server[] = [];
+  let secure: TlsServer | undefined;
+  let [imap, imaps]: (AddressInfo | undefined)[] = [];
+  if (options.imap !== undefined) {
+    const server = createPlainServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      table.take(socket, 'imap');
+    });
+    servers.push(server);
+    imap = await listen(server, options.imap);
+  }
+  if (options.imaps !== undefined && options.tls !== undefined) {
+    secure = createTlsServer({ ...options.tls, allowHalfOpen: true, handshakeTimeout: 30_000 });
+    secure.on('secureConnection', (socket) => {
+      table.take(socket, 'imaps');
+    });
+    secure.on('tlsClientError', (error, socket) => {
+      deps.log.debug('imap.tls.failed', { error: error.message });
+      socket.destroy();
+    });
+    servers.push(secure);
+    imaps = await listen(secure, options.imaps);
+  }
+  return {
+    imap,
+    imaps,
+    get connections() {
+      return table.size;
+    },
+    renewCertificate: (tls) => secure?.setSecureContext(tls),
+    kick: (id) => table.kick(id),
+    async close() {
+      const closed = servers.map((server) => new Promise((resolve) => server.close(resolve)));
+      await table.closeAll();
+      await Promise.all(closed);
+    },
+  };
+}
+
+function listen(server: Server, address: ListenAddress): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(address.port, address.host, () => {
+      server.off('error', reject);
+      resolve(server.address() as AddressInfo);
+    });
+  });
+}

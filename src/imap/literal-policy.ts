@@ -1,0 +1,60 @@
+// What becomes of a literal, decided when it is announced and from the command's head alone (RFC 9051
+// §4.3): a message is streamed, an argument is kept if it is small, anything else is refused before it
+// costs memory.
+import { checkState, readHead, type CommandHead } from './dispatcher.ts';
+import type { Session } from './session.ts';
+import type { AppendHead } from './wire/decode-append.ts';
+import { GrammarError } from './wire/grammar-error.ts';
+import type { StreamSpec } from './command.ts';
+import type { LiteralStart, RawCommand } from './wire/raw-command.ts';
+
+/** Octets of one argument, and of all arguments of one command, before and after sign-in. */
+const unknownClient = { literalBytesMax: 4_096, commandBytesMax: 8_192 };
+const knownClient = { literalBytesMax: 65_536, commandBytesMax: 262_144 };
+
+export type LiteralPolicy =
+  | { readonly kind: 'buffer' }
+  | { readonly kind: 'refuse' }
+  | {
+      readonly kind: 'stream';
+      readonly command: CommandHead;
+      readonly head: AppendHead;
+      readonly stream: StreamSpec<AppendHead>;
+    };
+
+/** Decides; throws what `admit`, the state or the grammar says, which refuses the literal too. */
+export async function decideLiteral(
+  session: Session,
+  raw: RawCommand,
+  literal: LiteralStart,
+): Promise<LiteralPolicy> {
+  const streamed = session.state === 'not-authenticated' ? null : streamHead(session, raw);
+  if (streamed !== null) {
+    checkState(session, streamed.command.row);
+    await streamed.stream.admit(session, streamed.head, literal);
+    return streamed;
+  }
+  const limits = session.state === 'not-authenticated' ? unknownClient : knownClient;
+  let kept = literal.size;
+  for (const segment of raw.segments) kept += segment.kind === 'literal' ? segment.literal.size : 0;
+  const fits = literal.size <= limits.literalBytesMax && kept <= limits.commandBytesMax;
+  return { kind: fits ? 'buffer' : 'refuse' };
+}
+
+/** The command, if it is one that streams and stands right before its last argument. */
+function streamHead(
+  session: Session,
+  raw: RawCommand,
+): Extract<LiteralPolicy, { kind: 'stream' }> | null {
+  try {
+    const command = readHead(session, raw);
+    const stream = command.row.stream;
+    if (stream === undefined) return null;
+    const head = stream.parseHead(command.dec);
+    return command.dec.atEnd() ? { kind: 'stream', command, head, stream } : null;
+  } catch (error) {
+    // An argument is still to come, in this very literal: whatever is wrong shows when it is there.
+    if (error instanceof GrammarError) return null;
+    throw error;
+  }
+}
