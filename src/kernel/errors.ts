@@ -153,6 +153,12 @@ export const errorRegistry = {
   ),
   'store.conflict': spec('The object changed meanwhile.', 'read it again and repeat', true, 1),
   'store.aborted': spec('The operation was rolled back.', 'repeat it', true, 1),
+  'store.write-failed': spec(
+    'Sealed bytes could not be written.',
+    'check the disk and the system log; the operation may be repeated',
+    true,
+    1,
+  ),
   'limit.message-size': spec(
     'The message is larger than this archive takes.',
     'see limits.messageBytes',
@@ -160,8 +166,10 @@ export const errorRegistry = {
     1,
   ),
   'limit.reached': spec('A limit is reached.', 'see docs/reference/config.md', false, 1),
+  'import.present': spec('The message was imported before.', 'nothing is to be done', false, 1),
   'intake.busy': spec('Intake is busy.', 'deliver again later', true, 1),
   'account.unknown': spec('There is no such account.', 'see postseal account list', false, 1),
+  'account.name': spec('The account name is not allowed.', 'choose another name', false, 1),
   'account.exists': spec('The account exists.', 'choose another name', false, 1),
   'person.unknown': spec('There is no such person.', 'see postseal person list', false, 1),
   'person.exists': spec('The person exists.', 'choose another name', false, 1),

@@ -1,0 +1,182 @@
+// The server's side of an import: takes framed items, stores each with its event, and answers one
+// line an item. Running the same import again stores nothing twice.
+import { createHmac } from 'node:crypto';
+import type { Archive } from '../../archive/types.ts';
+import type { Committer } from '../../archive/committer/types.ts';
+import { PostsealError } from '../../kernel/errors.ts';
+import type { MailboxId } from '../../kernel/ids.ts';
+import type { Clock, UnixMs } from '../../kernel/time.ts';
+import type { Actor } from '../../ledger/event/draft.ts';
+import type { Account, AccountView, MailboxService } from '../../mailbox/types.ts';
+import type { Database } from '../../platform/postgres/database.ts';
+import type { KeyClient } from '../../vault/keys/types.ts';
+import { type ImportItem, readFrames } from './import-item.ts';
+import { importedPart, wasImported } from './import-item.store.ts';
+
+export interface ImportDeps {
+  readonly database: Pick<Database, 'pool'>;
+  readonly archive: Pick<Archive, 'prepare'>;
+  readonly committer: Committer;
+  readonly mailboxes: MailboxService;
+  readonly keys: Pick<KeyClient, 'writeKey'>;
+  readonly clock: Clock;
+  readonly messageBytesMax: number;
+}
+
+export type ImportResult =
+  | {
+      readonly key: string;
+      readonly status: 'stored';
+      readonly uid: number;
+      readonly event: string;
+    }
+  | { readonly key: string; readonly status: 'present' }
+  | {
+      readonly key: string;
+      readonly status: 'failed';
+      readonly code: string;
+      readonly text: string;
+    };
+
+export interface ImportSummary {
+  readonly done: { readonly stored: number; readonly present: number; readonly failed: number };
+}
+
+/** Items that are stored at the same time: enough to fill the committer's batches. */
+const concurrency = 16;
+
+interface Run {
+  readonly deps: ImportDeps;
+  readonly account: Account;
+  readonly view: AccountView;
+  readonly actor: Actor;
+  readonly tagKey: Buffer;
+  readonly folders: Map<string, Promise<MailboxId>>;
+  readonly seen: Map<string, number>;
+}
+
+async function folderId(run: Run, name: string): Promise<MailboxId> {
+  if (name.toUpperCase() === 'INBOX') return run.account.inbox;
+  const found = (await run.view.find(name)) ?? (await run.view.create(name, run.actor));
+  const folder = found.id === undefined ? await run.view.create(name, run.actor) : found;
+  if (folder.id === undefined) throw new PostsealError('mailbox.unknown');
+  return folder.id;
+}
+
+async function storeItem(run: Run, item: ImportItem): Promise<ImportResult> {
+  const { deps, account, actor } = run;
+  const { head, bytes } = item;
+  if (head.size > deps.messageBytesMax)
+    throw new PostsealError('limit.message-size', { octets: head.size });
+  const pending = run.folders.get(head.folder) ?? folderId(run, head.folder);
+  run.folders.set(head.folder, pending);
+  const mailbox = await pending;
+  const tag = createHmac('sha256', run.tagKey).update(bytes).digest();
+  const seenKey = `${mailbox}:${tag.toString('base64')}`;
+  const occurrence = run.seen.get(seenKey) ?? 0;
+  run.seen.set(seenKey, occurrence + 1);
+  const { custodian } = account;
+  if (await wasImported(deps.database.pool, { custodian, mailbox, tag, occurrence })) {
+    return { key: head.key, status: 'present' };
+  }
+  const flags = head.flags.length === 0 ? 0 : await run.view.flagBits(mailbox, head.flags, actor);
+  const record = await deps.archive.prepare({ custodian, source: 'import', bytes });
+  const internalDate = (head.internalDate ?? deps.clock.now()) as UnixMs;
+  try {
+    const result = await deps.committer.commit({
+      events: [
+        {
+          op: 'mail.imported',
+          outcome: 'success',
+          actor,
+          objects: [
+            { t: 'rec', id: record.recordId, sz: record.size },
+            { t: 'mbx', id: mailbox },
+            { t: 'acc', id: account.id },
+            { t: 'cus', id: custodian },
+          ],
+        },
+      ],
+      parts: [
+        record.part(),
+        deps.mailboxes.appendPart({ custodian, mailbox, record, flags, internalDate }),
+        importedPart({ custodian, mailbox, tag, occurrence, record: record.recordId }),
+      ],
+    });
+    const [event] = result.events;
+    return { key: head.key, status: 'stored', uid: result.outputs[1].uid, event: event ?? '' };
+  } catch (error) {
+    await record.discard();
+    throw error;
+  }
+}
+
+async function answerItem(run: Run, item: ImportItem): Promise<ImportResult> {
+  try {
+    return await storeItem(run, item);
+  } catch (error) {
+    if (!(error instanceof PostsealError)) throw error;
+    if (error.code === 'import.present') return { key: item.head.key, status: 'present' };
+    return { key: item.head.key, status: 'failed', code: error.code, text: error.message };
+  }
+}
+
+/** Runs `answer` over the items, `concurrency` at a time; results come in the order of the items. */
+async function* inParallel(
+  items: AsyncIterable<ImportItem>,
+  answer: (item: ImportItem) => Promise<ImportResult>,
+): AsyncGenerator<ImportResult> {
+  const waiting: Promise<ImportResult>[] = [];
+  for await (const item of items) {
+    const result = answer(item);
+    // A failure is taken up where the result is awaited, in its turn.
+    result.catch(() => undefined);
+    waiting.push(result);
+    const next = waiting.length >= concurrency ? waiting.shift() : undefined;
+    if (next !== undefined) yield await next;
+  }
+  for (const result of waiting) yield await result;
+}
+
+/**
+ * Imports framed items into `account`. Yields a result an item and at last the summary. The import
+ * itself begins and ends with an event; its items have one each.
+ */
+export async function* runImport(
+  deps: ImportDeps,
+  input: {
+    readonly account: Account;
+    readonly actor: Actor;
+    readonly stream: AsyncIterable<Uint8Array>;
+  },
+): AsyncGenerator<ImportResult | ImportSummary> {
+  const { account, actor } = input;
+  const { session } = actor;
+  if (session === undefined) throw new PostsealError('access.signed-out');
+  const about = {
+    outcome: 'success',
+    actor,
+    objects: [
+      { t: 'acc', id: account.id },
+      { t: 'cus', id: account.custodian },
+    ],
+  } as const;
+  const started = await deps.committer.record({ op: 'import.started', ...about });
+  const grant = { session, purpose: 'sign-in', events: [started] } as const;
+  const view = await deps.mailboxes.openAccount(account, grant);
+  const counts = { stored: 0, present: 0, failed: 0 };
+  try {
+    const { key: tagKey } = await deps.keys.writeKey('dedup', 'organisation');
+    const folders = new Map<string, Promise<MailboxId>>();
+    const run: Run = { deps, account, view, actor, tagKey, folders, seen: new Map() };
+    const items = readFrames(input.stream, deps.messageBytesMax);
+    for await (const result of inParallel(items, (item) => answerItem(run, item))) {
+      counts[result.status] += 1;
+      yield result;
+    }
+  } finally {
+    view.close();
+    await deps.committer.record({ op: 'import.ended', ...about, fields: { started, ...counts } });
+  }
+  yield { done: counts };
+}
