@@ -1,0 +1,87 @@
+// Commands about mail accounts.
+import { exitCode, PostsealError } from '../../kernel/errors.ts';
+import type { CliCall, Verb } from '../verb.ts';
+
+const columns = ['name', 'state', 'id'];
+const name = { name: 'NAME', text: 'name of the account, usually its address' };
+const passwordStdin = {
+  'password-stdin': {
+    type: 'boolean',
+    text: 'read the password from standard input',
+    required: true,
+  },
+} as const;
+
+async function show(call: CliCall, answer: Promise<unknown>): Promise<0> {
+  call.out.table([(await answer) as object], columns);
+  return exitCode.done;
+}
+
+const pathOf = (call: CliCall): string => `/accounts/${encodeURIComponent(call.args[0] ?? '')}`;
+
+export const accountVerbs: readonly Verb[] = [
+  {
+    noun: 'account',
+    verb: 'create',
+    summary: 'Create a mail account with its keys and default folders',
+    arguments: [name],
+    options: passwordStdin,
+    async run(call) {
+      if (!call.flag('password-stdin')) throw new PostsealError('usage');
+      const password = await call.readStandardInput();
+      const json = { name: call.args[0], password };
+      return show(call, call.api.call({ method: 'POST', path: '/accounts', json }));
+    },
+  },
+  {
+    noun: 'account',
+    verb: 'list',
+    summary: 'List mail accounts',
+    async run({ api, out }) {
+      out.table((await api.call({ method: 'GET', path: '/accounts' })) as object[], columns);
+      return exitCode.done;
+    },
+  },
+  {
+    noun: 'account',
+    verb: 'show',
+    summary: 'Show a mail account',
+    arguments: [name],
+    run: (call) => show(call, call.api.call({ method: 'GET', path: pathOf(call) })),
+  },
+  {
+    noun: 'account',
+    verb: 'disable',
+    summary: 'Disable an account; its mail and its keys stay',
+    arguments: [name],
+    run: (call) =>
+      show(call, call.api.call({ method: 'POST', path: `${pathOf(call)}/disable`, json: {} })),
+  },
+  {
+    noun: 'account',
+    verb: 'alias',
+    summary: 'Deliver another address to this account',
+    arguments: [name, { name: 'ADDRESS', text: 'the other address' }],
+    async run(call) {
+      const json = { address: call.args[1] };
+      const path = `${pathOf(call)}/aliases`;
+      call.out.table(
+        [(await call.api.call({ method: 'POST', path, json })) as object],
+        ['name', 'address'],
+      );
+      return exitCode.done;
+    },
+  },
+  {
+    noun: 'account',
+    verb: 'password',
+    summary: 'Set the password of an account',
+    arguments: [name],
+    options: passwordStdin,
+    async run(call) {
+      if (!call.flag('password-stdin')) throw new PostsealError('usage');
+      const json = { password: await call.readStandardInput() };
+      return show(call, call.api.call({ method: 'POST', path: `${pathOf(call)}/password`, json }));
+    },
+  },
+];

@@ -1,0 +1,19 @@
+// Every command of the command line: one file a noun, one line here.
+import type { Verb } from '../verb.ts';
+import { accountVerbs } from './account.ts';
+import { approvalVerbs } from './approval.ts';
+import { importVerbs } from './import.ts';
+import { keyVerbs } from './key.ts';
+import { ledgerVerbs } from './ledger.ts';
+import { personVerbs } from './person.ts';
+import { serverVerbs } from './server.ts';
+
+export const verbs: readonly Verb[] = [
+  ...serverVerbs,
+  ...personVerbs,
+  ...accountVerbs,
+  ...approvalVerbs,
+  ...importVerbs,
+  ...ledgerVerbs,
+  ...keyVerbs,
+];

@@ -1,0 +1,19 @@
+// Commands about keys; none of them ever prints one.
+import { exitCode } from '../../kernel/errors.ts';
+import type { Verb } from '../verb.ts';
+
+export const keyVerbs: readonly Verb[] = [
+  {
+    noun: 'key',
+    verb: 'status',
+    summary: 'Show the key service, its token and its generation',
+    async run({ api, out }) {
+      const status = (await api.call({ method: 'GET', path: '/keys/status' })) as object;
+      out.result(
+        status,
+        Object.entries(status).map(([name, value]) => `${name}: ${String(value)}`),
+      );
+      return exitCode.done;
+    },
+  },
+];
