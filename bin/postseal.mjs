@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { becomeNode } from '../scripts/setup/hand-over.mjs';
 import { readResult, root } from '../scripts/setup/places.mjs';
 
-const main = join(root, 'src', 'cli', 'main.ts');
+const main = join(root, 'src', 'app.ts');
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 
 if (major > 24 || (major === 24 && minor >= 11)) {

@@ -1,4 +1,4 @@
-// `npm run demo`: sets up what is missing, then plays the story on a scratch home (src/cli/demo/).
+// `npm run demo`: sets up what is missing, then plays the story on a scratch home (src/cli/verbs/).
 import { join } from 'node:path';
 import { setUp } from './setup.mjs';
 import { becomeNode } from './setup/hand-over.mjs';
@@ -7,10 +7,5 @@ import { runMain } from './setup/say.mjs';
 
 await runMain(async () => {
   const { node } = await setUp();
-  await becomeNode(node, [
-    join(root, 'src', 'cli', 'main.ts'),
-    'demo',
-    'run',
-    ...process.argv.slice(2),
-  ]);
+  await becomeNode(node, [join(root, 'src', 'app.ts'), 'demo', 'run', ...process.argv.slice(2)]);
 });

@@ -7,5 +7,5 @@ import { runMain } from './setup/say.mjs';
 
 await runMain(async () => {
   const { node } = await setUp();
-  await becomeNode(node, [join(root, 'src', 'cli', 'main.ts'), 'serve', ...process.argv.slice(2)]);
+  await becomeNode(node, [join(root, 'src', 'app.ts'), 'serve', ...process.argv.slice(2)]);
 });

@@ -3,7 +3,7 @@ import { existsSync, lstatSync, readFileSync, symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { root } from './places.mjs';
-import { findProgram, lastLines, runQuietly } from './programs.mjs';
+import { findProgram, runQuietly } from './programs.mjs';
 import { say, SetupError } from './say.mjs';
 
 /** Runs `npm ci` unless node_modules already holds what the lock file says. */
@@ -37,11 +37,23 @@ async function install(reason) {
     if (done.ok) return;
     output = done.output;
     if (attempt < 3) {
-      say(`npm ci failed (${lastLines(output, 1)}), trying again`);
+      say(`npm ci failed (${firstErrors(output)}), trying again`);
       await sleep(3000 * attempt);
     }
   }
-  throw new SetupError(`npm ci failed: ${lastLines(output)}`, 'check the network and the registry');
+  throw new SetupError(
+    `npm ci failed: ${firstErrors(output)}`,
+    'check the network and the registry',
+  );
+}
+
+/** npm says the cause first and how to use it last. */
+function firstErrors(output) {
+  const lines = output.split('\n').filter((line) => /^npm error \S/.test(line));
+  return lines
+    .slice(0, 3)
+    .map((line) => line.slice('npm error '.length))
+    .join(' / ');
 }
 
 /** The embedded PostgreSQL's shared libraries lack their links, which its install script would make. */

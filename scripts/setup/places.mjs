@@ -1,5 +1,5 @@
 // Where the set-up finds and keeps things. The cache folder is never committed and may be deleted.
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -7,11 +7,13 @@ import { fileURLToPath } from 'node:url';
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const cacheFolder = join(root, '.postseal-cache');
 const resultFile = join(cacheFolder, 'setup.json');
+/** What the server reads when the configuration leaves the choice of the key store to the set-up. */
+const tokenFile = join(cacheFolder, 'token.json');
 
-/** What the last set-up found; `{}` when there was none. src/platform/config reads this file too. */
+/** What the last set-up found; `{}` when there was none. */
 export function readResult() {
   try {
-    return JSON.parse(readFileSync(resultFile, 'utf8'));
+    return existsSync(tokenFile) ? JSON.parse(readFileSync(resultFile, 'utf8')) : {};
   } catch {
     // None yet, or torn: both mean that everything is looked for again.
     return {};
@@ -21,7 +23,16 @@ export function readResult() {
 /** Replaces the result as a whole, so that a reader never sees half of it. */
 export function writeResult(result) {
   mkdirSync(cacheFolder, { recursive: true });
-  const draft = `${resultFile}.${process.pid}`;
-  writeFileSync(draft, `${JSON.stringify(result, null, 2)}\n`);
-  renameSync(draft, resultFile);
+  const { kind, profile, module, from } = result.token;
+  replaceFile(
+    tokenFile,
+    kind === 'keyfile' ? { profile: 'keyfile', from } : { profile, module, from },
+  );
+  replaceFile(resultFile, result);
+}
+
+function replaceFile(path, value) {
+  const draft = `${path}.${process.pid}`;
+  writeFileSync(draft, `${JSON.stringify(value, null, 2)}\n`);
+  renameSync(draft, path);
 }

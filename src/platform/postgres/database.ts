@@ -8,8 +8,11 @@ import { mapPostgresError } from './postgres-errors.ts';
 export interface Database {
   /** Reads and administration. Return every client; never keep one over a wait for a person. */
   readonly pool: pg.Pool;
-  /** Opens a connection of its own; the caller ends it. `name` shows in pg_stat_activity. */
-  connect(name: string): Promise<pg.Client>;
+  /**
+   * Opens a connection of its own; the caller ends it. `name` shows in pg_stat_activity. With
+   * `pipeline` queries are sent without waiting for the answers of those before.
+   */
+  connect(name: string, options?: { readonly pipeline?: boolean }): Promise<pg.Client>;
   /**
    * Runs `run` between BEGIN and COMMIT on a pooled connection.
    * @throws PostsealError `store.aborted` when COMMIT was answered by ROLLBACK; everything that `run`
@@ -52,8 +55,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   }
   return {
     pool,
-    connect: async (suffix) => {
-      const client = new pg.Client({ ...base, application_name: `${name} ${suffix}` });
+    connect: async (suffix, { pipeline = false } = {}) => {
+      const client = new pg.Client({ ...base, application_name: `${name} ${suffix}`, pipeline });
       // Its loss also fails the query in flight or the next one, which is where it is handled.
       client.on('error', (error) => options.onConnectionLost?.(mapPostgresError(error)));
       try {

@@ -1,0 +1,67 @@
+// What the program knows of its configuration, once it is checked and complete. Deep frozen.
+// Keys, defaults and descriptions are in fragments/; docs/reference/config.md is generated from them.
+import type { Secret } from '../../kernel/secret.ts';
+
+export interface Config {
+  /** Absolute path of the folder that holds all state. */
+  readonly home: string;
+  readonly production: boolean;
+  /** Worker processes that own the IMAP and LMTP listeners, at least 1. */
+  readonly workers: number;
+  readonly organisation: { readonly name: string; readonly domain: string };
+  /** `url` undefined: the embedded PostgreSQL of the home. */
+  readonly database: { readonly url: Secret | undefined };
+  readonly listeners: Readonly<Record<ListenerName, ListenerConfig>>;
+  readonly tls: TlsConfig;
+  readonly imap: { readonly allowCleartextLoopback: boolean };
+  readonly limits: LimitsConfig;
+  readonly keys: KeysConfig;
+  readonly log: { readonly level: LogLevel };
+}
+
+export type ListenerName = 'imap' | 'imaps' | 'lmtp' | 'smtp' | 'console' | 'metrics';
+export interface ListenerConfig {
+  readonly enabled: boolean;
+  readonly host: string;
+  /** 0 picks a free port; the ready line says which. */
+  readonly port: number;
+}
+
+export interface TlsConfig {
+  /** Absolute PEM paths; undefined: self-signed, made at first start in the home. */
+  readonly certificate: string | undefined;
+  readonly key: string | undefined;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+}
+
+export interface LimitsConfig {
+  readonly messageBytes: number;
+  readonly literalBytes: number;
+  readonly lineBytes: number;
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+  readonly connectionsPerAccount: number;
+  readonly loginSeconds: number;
+  readonly idleMinutes: number;
+  readonly recipientsPerMessage: number;
+  readonly memoryCacheBytes: number;
+}
+
+export interface KeysConfig {
+  readonly store: 'pkcs11' | 'keyfile';
+  /** Whether the store was named in the configuration or chosen by the set-up's ladder. */
+  readonly chosenBy: 'configuration' | 'set-up';
+  readonly pkcs11: {
+    /** Absolute path; undefined: the first module that the profile knows and that exists. */
+    readonly module: string | undefined;
+    /** A file of keys/profiles/ without its ending. */
+    readonly profile: string;
+    readonly tokenLabel: string;
+    /** undefined: made at first start and kept in the home (software tokens only). */
+    readonly pin: Secret | undefined;
+  };
+  readonly keyfile: { readonly passphrase: Secret | undefined };
+}
+
+export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
+export type LogLevel = (typeof logLevels)[number];

@@ -1,0 +1,13 @@
+// Every fragment, in the order of the reference page.
+import type { ConfigFragment } from '../fragment.ts';
+import { generalFragments } from './general.ts';
+import { keysFragment } from './keys.ts';
+import { limitsFragment } from './limits.ts';
+import { listenerFragments } from './listeners.ts';
+
+export const configFragments: readonly ConfigFragment[] = [
+  ...generalFragments,
+  ...listenerFragments,
+  limitsFragment,
+  keysFragment,
+];
