@@ -25,7 +25,7 @@ export const rooms = [
   'evidence',
   'admin',
   'cli',
-  'app.ts',
+  'app',
 ] as const;
 
 export interface SourceFile {
@@ -71,9 +71,10 @@ export function readSources(...folders: string[]): SourceFile[] {
 /** The room that `path` (from the root) lies in: the longest room name that is a prefix. */
 export function roomOf(path: string): string | undefined {
   const inside = path.replace(/^src\//, '');
+  // src/app.ts and the files of src/app/ are the composition: one room, last in the list.
   return [...rooms]
     .sort((a, b) => b.length - a.length)
-    .find((room) => inside === room || inside.startsWith(`${room}/`));
+    .find((room) => inside === `${room}.ts` || inside.startsWith(`${room}/`));
 }
 
 /** Path from the root of a relative import, or undefined for a package. */

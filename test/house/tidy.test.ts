@@ -13,7 +13,7 @@ const pure = /^src\/(kernel|mime|imap\/wire|imap\/items|imap\/query|vault\/forma
 
 /** Programs: nobody imports them, a process starts them. */
 const entries = new Set([
-  'src/cli/main.ts',
+  'src/app.ts',
   'src/vault/service/main.ts',
   'src/ledger/signer/main.ts',
   'audit/verifier/main.ts',
