@@ -74,6 +74,7 @@ function simplify(value: string): string {
     .replace(/\([^()]*\)/gu, ' ')
     .toLowerCase()
     .replace(/\s+/gu, ' ')
+    .replace(/ ?: ?/gu, ':')
     .trim()
     .replace(/^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[,.]? ?/u, '')
     .replace(/^, ?/u, '');

@@ -3,7 +3,7 @@
 // more hyphens. The longest boundary wins, then the innermost: one may be the prefix of another.
 
 /** Longer boundaries are not read; RFC 2046 allows 70 octets. */
-export const boundaryBytesMax = 4_000;
+export const boundaryBytesMax = 8_000;
 
 export interface DelimiterMatch {
   /** Depth of the multipart as given to `open`. */

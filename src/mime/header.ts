@@ -44,8 +44,8 @@ export function lineEndOf(header: string): '\n' | '\r' {
 export function eachLine(
   header: string,
   visit: (start: number, next: number) => boolean | undefined,
+  lineEnd = lineEndOf(header),
 ): void {
-  const lineEnd = lineEndOf(header);
   for (let at = 0; at < header.length;) {
     const found = header.indexOf(lineEnd, at);
     const next = found < 0 ? header.length : found + 1;

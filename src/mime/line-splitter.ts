@@ -3,7 +3,7 @@
 // ends so (old Macintosh mail); elsewhere it is an ordinary octet, as it is for IMAP servers.
 
 /** Octets of a line that are kept when it spans chunks; longer than any delimiter that counts. */
-export const lineKeptBytes = 4_112;
+export const lineKeptBytes = 8_112;
 
 export interface LineSink {
   /**
@@ -36,6 +36,11 @@ export class LineSplitter {
 
   constructor(sink: LineSink) {
     this.#sink = sink;
+  }
+
+  /** The octet that ends lines, as far as it is known. */
+  get lineEnd(): '\n' | '\r' {
+    return this.#mode === 'cr' ? '\r' : '\n';
   }
 
   push(chunk: Buffer): void {

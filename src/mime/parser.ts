@@ -180,13 +180,18 @@ class PushParser implements MimeParser, LineSink {
   /** Ends the parts at `depth` and deeper; their bodies end at `end`, the next line is at `limit`. */
   #closeTo(depth: number, end: number, limit: number): void {
     let top = this.#stack.at(-1);
+    let floor = end;
     while (top !== undefined && this.#stack.length > depth) {
       if (top.bodyStart === -1) {
-        this.#endHeaderEarly(top, limit);
+        const headerEnd = Math.max(top.headerStart, floor);
+        this.#endHeaderEarly(top, headerEnd, headerEnd < limit ? 1 : 0);
       } else {
-        top.bodyEnd = Math.max(top.bodyStart, end);
-        const trailing = end < limit ? 1 : 0;
+        top.bodyEnd = Math.max(top.bodyStart, floor);
+        const trailing = top.bodyEnd < limit ? 1 : 0;
         top.lines = Math.max(0, this.#lines - trailing - top.linesBefore);
+        // An empty line just before the delimiter may end a header inside; then it is no part of the
+        // delimiter for the containers either.
+        floor = top.bodyEnd;
         this.#stack.pop();
       }
       top = this.#stack.at(-1);
@@ -197,35 +202,43 @@ class PushParser implements MimeParser, LineSink {
    * A header that meets its part's end: the body is empty, unless there is a line that is no field,
    * which then begins the body (the empty line was forgotten).
    */
-  #endHeaderEarly(part: OpenPart, limit: number): void {
-    const header = headerText(this.#keeper.peek(part.headerStart, limit));
-    const junk = header.length === limit - part.headerStart ? junkLine(header) : -1;
+  #endHeaderEarly(part: OpenPart, end: number, trailing: number): void {
+    const header = headerText(this.#keeper.peek(part.headerStart, end));
+    const { lineEnd } = this.#splitter;
+    const junk = header.length === end - part.headerStart ? junkLine(header, lineEnd) : -1;
+    const lines = this.#lines - trailing;
     if (junk < 0) {
-      this.#beginBody(part, limit, this.#lines);
+      this.#beginBody(part, end, lines);
       return;
     }
     let after = 0;
-    eachLine(header, (start, next) => {
-      if (start >= junk && isLineEnd(header.charCodeAt(next - 1))) after += 1;
-      return true;
-    });
-    this.#beginBody(part, part.headerStart + junk, this.#lines - after);
+    eachLine(
+      header,
+      (start, next) => {
+        if (start >= junk && header.charAt(next - 1) === lineEnd) after += 1;
+        return true;
+      },
+      lineEnd,
+    );
+    this.#beginBody(part, part.headerStart + junk, lines - after);
   }
 }
 
-const isLineEnd = (code: number): boolean => code === 10 || code === 13;
-
 /** Index of the first line that is neither field nor continuation nor mbox mark, or -1. */
-function junkLine(header: string): number {
+function junkLine(header: string, lineEnd: '\n' | '\r'): number {
   let found = -1;
-  eachLine(header, (start, next) => {
-    const first = header.charCodeAt(start);
-    if (first === 32 || first === 9) return true;
-    if (fieldColon(header, start, next) >= 0) return true;
-    if (start === 0 && mailboxMark.test(header.slice(0, 6))) return true;
-    found = start;
-    return false;
-  });
+  eachLine(
+    header,
+    (start, next) => {
+      const first = header.charCodeAt(start);
+      if (first === 32 || first === 9) return true;
+      if (fieldColon(header, start, next) >= 0) return true;
+      if (start === 0 && mailboxMark.test(header.slice(0, 6))) return true;
+      found = start;
+      return false;
+    },
+    lineEnd,
+  );
   return found;
 }
 
