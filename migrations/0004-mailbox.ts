@@ -28,6 +28,7 @@ CREATE TABLE public.address (
   event_id uuid NOT NULL,
   PRIMARY KEY (custodian_id, address)
 );
+-- Account names have a row here too, so that no alias can take one.
 CREATE UNIQUE INDEX address_by_address ON public.address (address);
 CREATE INDEX address_by_account ON public.address (account_id);
 `;
@@ -56,6 +57,8 @@ CREATE TABLE public.mailbox (
 ) WITH (fillfactor = 30);
 CREATE UNIQUE INDEX mailbox_by_id ON public.mailbox (mailbox_id);
 CREATE UNIQUE INDEX mailbox_by_name ON public.mailbox (account_id, name_tag) WHERE deleted_at IS NULL;
+-- RFC 9051 §6.3.7: a name stays subscribed though its mailbox was deleted.
+CREATE INDEX mailbox_subscribed_only ON public.mailbox (account_id) WHERE deleted_at IS NOT NULL AND subscribed;
 
 CREATE TABLE public.keyword (
   custodian_id uuid NOT NULL,

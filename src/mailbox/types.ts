@@ -14,7 +14,7 @@ import type {
 import type { UnixMs } from '../kernel/time.ts';
 import type { RecordRef } from '../archive/types.ts';
 import type { Part } from '../archive/committer/types.ts';
-import type { Actor } from '../ledger/event/event.ts';
+import type { Actor } from '../ledger/event/draft.ts';
 import type { OpenGrant } from '../vault/keys/types.ts';
 
 export interface Account {

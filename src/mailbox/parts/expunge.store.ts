@@ -1,0 +1,117 @@
+// Part kind `mailbox.expunge`: takes messages with \Deleted out of the view (RFC 9051 §6.4.3, §6.4.9).
+// The record stays in the archive; the row goes to message_history.
+import { PostsealError } from '../../kernel/errors.ts';
+import type { CustodianId, MailboxId, ModSeq, Uid } from '../../kernel/ids.ts';
+import type { PartItem, PartKind } from '../../archive/committer/types.ts';
+import { int8Array, uuidArray } from '../../platform/postgres/binary-arrays.ts';
+import { statement } from '../../platform/postgres/statement.ts';
+import { DeltaBuilder, type Reporting, reportDeltas } from './delta.ts';
+import { type LeavingMessage, leavingSql, moveToHistory } from './leave.store.ts';
+import { lockedMailbox } from './mailbox-lock.store.ts';
+
+export interface ExpungePart extends Reporting {
+  readonly custodian: CustodianId;
+  readonly mailbox: MailboxId;
+  /** Candidates; those without \Deleted stay. */
+  readonly uids: readonly Uid[];
+}
+
+export interface Expunged {
+  readonly uids: readonly Uid[];
+  /** Of the departure; undefined when nothing left. */
+  readonly modseq: ModSeq | undefined;
+}
+
+interface ExpungeRow {
+  readonly n: string;
+  readonly modseq: string;
+}
+
+const expunge = statement<ExpungeRow>(
+  'mailbox.expunge',
+  `WITH t AS MATERIALIZED (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::uuid[]) WITH ORDINALITY AS t (custodian_id, mailbox_id, uid, event_id, n)
+  ), o AS MATERIALIZED (
+    SELECT t.*, m.flags, m.size
+    FROM t JOIN message m ON m.custodian_id = t.custodian_id AND m.mailbox_id = t.mailbox_id AND m.uid = t.uid
+    WHERE m.flags & 8 <> 0
+  ), s AS (
+    SELECT custodian_id, mailbox_id, count(*) AS messages, sum(1 - (flags & 1)) AS unseen, sum(size) AS size,
+      (array_agg(event_id ORDER BY n DESC))[1] AS event_id
+    FROM o GROUP BY custodian_id, mailbox_id
+  ), box AS (
+    UPDATE mailbox b SET highest_modseq = b.highest_modseq + 1, messages = b.messages - s.messages, unseen = b.unseen - s.unseen,
+      deleted = b.deleted - s.messages, size = b.size - s.size, event_id = s.event_id
+    FROM s WHERE b.custodian_id = s.custodian_id AND b.mailbox_id = s.mailbox_id
+    RETURNING b.mailbox_id, b.highest_modseq AS modseq
+  ), ${leavingSql('mailbox_id', 'true')}
+  SELECT o.n, box.modseq FROM o JOIN box USING (mailbox_id)`,
+);
+
+type Candidate = LeavingMessage & { readonly item: number };
+
+export const expungeKind: PartKind<ExpungePart, Expunged> = {
+  name: 'mailbox.expunge',
+  stage: 60,
+  locks: ({ mailbox }) => ({ mailboxes: [mailbox] }),
+  committed: reportDeltas,
+  async apply(tx, items) {
+    const refused = items.map(({ input }) => lockedMailbox(tx, input.custodian, input.mailbox));
+    const candidates = candidatesOf(items, (i) => !(refused[i] instanceof PostsealError));
+    const [rows] = await Promise.all([
+      expunge.rows(tx.client, [
+        uuidArray(candidates.map(({ custodian }) => custodian)),
+        uuidArray(candidates.map(({ mailbox }) => mailbox)),
+        int8Array(candidates.map(({ uid }) => uid)),
+        uuidArray(candidates.map(({ event }) => event)),
+      ]),
+      moveToHistory(tx, candidates),
+    ]);
+    const outputs = collect(items, candidates, rows);
+    return outputs.map((output, i) => {
+      const refusal = refused[i];
+      return refusal instanceof PostsealError ? refusal : output;
+    });
+  },
+};
+
+/** Each message once: of two operations that want it out, the first takes it. */
+function candidatesOf(
+  items: readonly PartItem<ExpungePart>[],
+  accepted: (index: number) => boolean,
+): Candidate[] {
+  const seen = new Set<string>();
+  const out: Candidate[] = [];
+  for (const [item, { input, event }] of items.entries()) {
+    if (!accepted(item)) continue;
+    const { custodian, mailbox } = input;
+    for (const uid of input.uids) {
+      const key = `${mailbox}/${uid}`;
+      if (seen.has(key)) continue;
+      seen.add(key);
+      out.push({ custodian, mailbox, uid, event, item });
+    }
+  }
+  return out;
+}
+
+function collect(
+  items: readonly PartItem<ExpungePart>[],
+  candidates: readonly Candidate[],
+  rows: readonly ExpungeRow[],
+): Expunged[] {
+  const builder = new DeltaBuilder();
+  const out = items.map(() => ({ uids: [] as Uid[], modseq: undefined as ModSeq | undefined }));
+  for (const row of rows) {
+    const candidate = candidates[Number(row.n) - 1];
+    const answer = candidate === undefined ? undefined : out[candidate.item];
+    if (candidate === undefined || answer === undefined) continue;
+    answer.modseq = Number(row.modseq) as ModSeq;
+    answer.uids.push(candidate.uid as Uid);
+    builder.vanished(candidate.mailbox as MailboxId, answer.modseq, candidate.uid);
+  }
+  const deltas = builder.build();
+  for (const { input } of items) input.deltas = deltas.get(input.mailbox) ?? [];
+  for (const { uids } of out) uids.sort((a, b) => a - b);
+  return out;
+}

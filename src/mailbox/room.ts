@@ -1,0 +1,23 @@
+// What the parts of this room share in one process; made once by createMailboxService.
+import type { Committer } from '../archive/committer/types.ts';
+import type { Database } from '../platform/postgres/database.ts';
+import type { KeyClient } from '../vault/keys/types.ts';
+import type { CustodianId } from '../kernel/ids.ts';
+import type { Clock } from '../kernel/time.ts';
+import type { RecentClaims } from './state/recent-claims.store.ts';
+import type { SnapshotWriter } from './state/snapshot-writer.store.ts';
+import type { StateCache } from './state/state-cache.ts';
+
+export interface Room {
+  readonly db: Database;
+  readonly committer: Committer;
+  readonly keys: Pick<KeyClient, 'open' | 'writeKey'>;
+  /** Rows and keys of a custodian; idempotent (archive). */
+  readonly ensureCustodian: (custodian: CustodianId) => Promise<void>;
+  readonly clock: Clock;
+  readonly states: StateCache;
+  readonly claims: RecentClaims;
+  readonly snapshots: SnapshotWriter;
+  /** How long a state that was sure of itself is used without asking PostgreSQL. */
+  readonly trustMs: number;
+}

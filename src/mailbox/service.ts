@@ -1,0 +1,217 @@
+// MailboxService: accounts, and the way to their folders. One per process; everything it shares between
+// sessions hangs on the room it makes, nothing on this module.
+import { randomUUID } from 'node:crypto';
+import { part, type Part } from '../archive/committer/types.ts';
+import { PostsealError } from '../kernel/errors.ts';
+import type { AccountId, CustodianId, MailboxId } from '../kernel/ids.ts';
+import type { Actor } from '../ledger/event/draft.ts';
+import type { HintBus } from '../platform/hints/hint-bus.ts';
+import type { OpenGrant } from '../vault/keys/types.ts';
+import { createAccountView } from './account/account-view.ts';
+import { readAccount, readAccountByAddress, readAccounts } from './account/directory-read.store.ts';
+import { mailboxesDraft } from './drafts.ts';
+import { accountName, foldName, withoutDetail } from './names/account-name.ts';
+import { inboxName } from './names/folder-name.ts';
+import { NameSealer } from './names/name-sealer.ts';
+import { appendKind } from './parts/append.store.ts';
+import { accountKind, accountStateKind, aliasKind } from './parts/directory.store.ts';
+import type { Room } from './room.ts';
+import { RecentClaims } from './state/recent-claims.store.ts';
+import { SnapshotWriter } from './state/snapshot-writer.store.ts';
+import { StateCache } from './state/state-cache.ts';
+import type {
+  Account,
+  AccountView,
+  AppendInput,
+  Appended,
+  MailboxService,
+  SpecialUse,
+} from './types.ts';
+
+export interface MailboxDeps extends Pick<
+  Room,
+  'db' | 'committer' | 'keys' | 'ensureCustodian' | 'clock'
+> {
+  readonly hints: HintBus;
+  /** Bytes of mailbox state that may stay in memory without an open view; default 64 MiB. */
+  readonly stateBytesMax?: number;
+  /** See Room.trustMs; default 1,000. Hints of other processes are quicker than that. */
+  readonly trustMs?: number;
+  /** Failures that nobody waits for (snapshots): they cost time at the next start, no data. */
+  readonly onBackgroundError?: (error: unknown) => void;
+}
+
+export const stateBytesDefault = 64 * 1024 * 1024;
+const trustMsDefault = 1_000;
+
+export const defaultFolders: readonly (readonly [name: string, specialUse: SpecialUse])[] = [
+  ['Drafts', '\\Drafts'],
+  ['Sent', '\\Sent'],
+  ['Junk', '\\Junk'],
+  ['Trash', '\\Trash'],
+  ['Archive', '\\Archive'],
+];
+
+export function createMailboxService(deps: MailboxDeps): MailboxService {
+  const { db, hints } = deps;
+  const bytesMax = deps.stateBytesMax ?? stateBytesDefault;
+  const ignore = (): void => {
+    // A snapshot that was not written is written at the next occasion.
+  };
+  return new Service({
+    db,
+    committer: deps.committer,
+    keys: deps.keys,
+    ensureCustodian: deps.ensureCustodian,
+    clock: deps.clock,
+    states: new StateCache({ db: db.pool, hints, bytesMax }),
+    claims: new RecentClaims(db.pool),
+    snapshots: new SnapshotWriter(db, deps.onBackgroundError ?? ignore),
+    trustMs: deps.trustMs ?? trustMsDefault,
+  });
+}
+
+class Service implements MailboxService {
+  readonly #room: Room;
+
+  constructor(room: Room) {
+    this.#room = room;
+  }
+
+  async createAccount(input: {
+    readonly name: string;
+    readonly custodian?: CustodianId;
+    readonly actor: Actor;
+  }): Promise<Account> {
+    const name = accountName(input.name);
+    // Asked first so that a name that is taken leaves no custodian without account behind.
+    if ((await readAccountByAddress(this.#room.db.pool, name)) !== undefined) {
+      throw new PostsealError('account.exists');
+    }
+    const custodian = input.custodian ?? (randomUUID() as CustodianId);
+    await this.#room.ensureCustodian(custodian);
+    const { key } = await this.#room.keys.writeKey('names', custodian);
+    const sealer = new NameSealer(custodian, key);
+    try {
+      return await this.#storeAccount(name, custodian, sealer, input.actor);
+    } finally {
+      sealer.destroy();
+    }
+  }
+
+  async findAccount(name: string): Promise<Account | undefined> {
+    return readAccount(this.#room.db.pool, foldName(name));
+  }
+
+  async resolveAddress(address: string): Promise<Account | undefined> {
+    const folded = foldName(address);
+    const exact = await readAccountByAddress(this.#room.db.pool, folded);
+    const bare = withoutDetail(folded);
+    if (exact !== undefined || bare === undefined) return exact;
+    return readAccountByAddress(this.#room.db.pool, bare);
+  }
+
+  listAccounts(): Promise<Account[]> {
+    return readAccounts(this.#room.db.pool);
+  }
+
+  async disableAccount(input: { readonly name: string; readonly actor: Actor }): Promise<Account> {
+    const account = await this.#existing(input.name);
+    if (account.state === 'disabled') return account;
+    const change = {
+      custodian: account.custodian,
+      account: account.id,
+      state: 'disabled' as const,
+    };
+    await this.#room.committer.commit({
+      events: [mailboxesDraft('account.disabled', input.actor, account.id, [])],
+      parts: [part(accountStateKind, change)],
+    });
+    return { ...account, state: 'disabled' };
+  }
+
+  async addAlias(input: {
+    readonly name: string;
+    readonly address: string;
+    readonly actor: Actor;
+  }): Promise<void> {
+    const account = await this.#existing(input.name);
+    const address = accountName(input.address);
+    await this.#room.committer.commit({
+      events: [mailboxesDraft('account.alias-added', input.actor, account.id, [])],
+      parts: [part(aliasKind, { custodian: account.custodian, account: account.id, address })],
+    });
+  }
+
+  async openAccount(account: Account, grant: OpenGrant): Promise<AccountView> {
+    const [key] = await this.#room.keys.open(grant, [
+      {
+        custodian: account.custodian,
+        group: 0,
+        purpose: 'names',
+        objectId: account.id,
+        wrap: new Uint8Array(0),
+      },
+    ]);
+    if (key === undefined) throw new PostsealError('key.refused', { reason: 'missing' });
+    return createAccountView(this.#room, account, new NameSealer(account.custodian, key));
+  }
+
+  appendPart(input: AppendInput): Part<Appended> {
+    const { custodian, mailbox, record, flags, internalDate } = input;
+    return part(appendKind, {
+      custodian,
+      mailbox,
+      recordId: record.recordId,
+      recordNo: record.recordNo,
+      size: record.size,
+      flags,
+      internalDate,
+      sink: this.#room.states,
+      deltas: [],
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#room.snapshots.settled();
+  }
+
+  async #existing(name: string): Promise<Account> {
+    const account = await this.findAccount(name);
+    if (account === undefined) throw new PostsealError('account.unknown');
+    return account;
+  }
+
+  async #storeAccount(
+    name: string,
+    custodian: CustodianId,
+    sealer: NameSealer,
+    actor: Actor,
+  ): Promise<Account> {
+    const id = randomUUID() as AccountId;
+    const names = [[inboxName, undefined] as const, ...defaultFolders];
+    const folders = names.map(([folder, specialUse]) => ({
+      ...sealer.folder(id, folder),
+      id: randomUUID() as MailboxId,
+      specialUse,
+      subscribed: true,
+    }));
+    const inbox = folders[0]?.id ?? (randomUUID() as MailboxId);
+    const boxes = folders.map((folder) => folder.id);
+    const draft = mailboxesDraft('account.created', actor, id, boxes);
+    await this.#room.committer.commit({
+      events: [{ ...draft, objects: [...draft.objects, { t: 'cus', id: custodian }] }],
+      parts: [
+        part(accountKind, {
+          custodian,
+          account: id,
+          name,
+          inbox,
+          uidValidityFrom: Math.floor(this.#room.clock.now() / 1_000),
+          folders,
+        }),
+      ],
+    });
+    return { id, custodian, name, state: 'active', inbox };
+  }
+}

@@ -1,0 +1,195 @@
+// What the suites of this room stand on: a real database with committers and services on it, as many
+// "processes" as a test wants. Keys are the test's own; everything else is what the server runs.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { createCommitter } from '../../src/archive/committer/committer.ts';
+import type { Committer } from '../../src/archive/committer/types.ts';
+import type {
+  CustodianId,
+  KeyId,
+  MailboxId,
+  OrganisationId,
+  RecordId,
+  RecordNo,
+  SessionId,
+} from '../../src/kernel/ids.ts';
+import type { UnixMs } from '../../src/kernel/time.ts';
+import { systemActor } from '../../src/ledger/event/draft.ts';
+import { createEventSealer } from '../../src/ledger/event/event-sealer.ts';
+import { mailboxLock } from '../../src/mailbox/parts/mailbox-lock.store.ts';
+import { createMailboxService } from '../../src/mailbox/service.ts';
+import type { Account, AccountView, Appended, MailboxService } from '../../src/mailbox/types.ts';
+import { createHintBus, type HintBus } from '../../src/platform/hints/hint-bus.ts';
+import { openDatabase, type Database } from '../../src/platform/postgres/database.ts';
+import type { OpenGrant } from '../../src/vault/keys/types.ts';
+import { startTestDatabase, type TestDatabase } from '../harness/postgres.ts';
+
+const organisation = randomUUID() as OrganisationId;
+const clock = { now: () => Date.now() as UnixMs };
+export const grant: OpenGrant = {
+  session: randomUUID() as SessionId,
+  purpose: 'sign-in',
+  events: [],
+};
+
+/** The key tree belongs to the vault's suites; here a custodian just has a names key. */
+const namesKeys = new Map<CustodianId, Buffer>();
+function namesKey(custodian: CustodianId): Buffer {
+  const key = namesKeys.get(custodian) ?? randomBytes(32);
+  namesKeys.set(custodian, key);
+  return Buffer.from(key);
+}
+const keys = {
+  writeKey: (_slot: string, custodian: CustodianId | 'organisation') =>
+    Promise.resolve({
+      id: randomUUID() as KeyId,
+      version: 1,
+      key: namesKey(custodian as CustodianId),
+    }),
+  open: (_grant: OpenGrant, items: readonly { readonly custodian: CustodianId }[]) =>
+    Promise.resolve(items.map(({ custodian }) => namesKey(custodian))),
+};
+
+/** One process: a committer and a service of its own on the same database. */
+export interface Process {
+  readonly committer: Committer;
+  readonly service: MailboxService;
+  readonly hints: HintBus;
+  readonly database: Database;
+  close(): Promise<void>;
+}
+
+export interface Stage {
+  readonly db: TestDatabase;
+  process(options?: {
+    trustMs?: number;
+    stateBytesMax?: number;
+    hints?: HintBus;
+  }): Promise<Process>;
+  close(): Promise<void>;
+}
+
+export async function openStage(): Promise<Stage> {
+  const db = await startTestDatabase();
+  const processes: Process[] = [];
+  return {
+    db,
+    process: async (options = {}) => {
+      const made = await startProcess(db.url, options);
+      processes.push(made);
+      return made;
+    },
+    close: async () => {
+      for (const process of processes) await process.close();
+      await db.drop();
+    },
+  };
+}
+
+async function startProcess(
+  url: string,
+  options: { trustMs?: number; stateBytesMax?: number; hints?: HintBus },
+): Promise<Process> {
+  const database = await openDatabase({ url, poolMax: 2 });
+  const sealer = createEventSealer({
+    node: 'test',
+    boot: randomUUID(),
+    organisation,
+    component: 'worker',
+    clock,
+    random: (n) => randomBytes(n),
+  });
+  const committer = createCommitter({ db: database, sealer, organisation, mailboxLock });
+  const hints = options.hints ?? createHintBus();
+  const service = createMailboxService({
+    db: database,
+    committer,
+    keys,
+    ensureCustodian: () => Promise.resolve(),
+    clock,
+    hints,
+    // Without a wire between the test's processes every read asks the database.
+    trustMs: options.trustMs ?? 0,
+    ...(options.stateBytesMax === undefined ? {} : { stateBytesMax: options.stateBytesMax }),
+    onBackgroundError: (error) => {
+      throw error;
+    },
+  });
+  let closed = false;
+  return {
+    committer,
+    service,
+    hints,
+    database,
+    close: async () => {
+      if (closed) return;
+      closed = true;
+      await service.close();
+      await committer.close();
+      await database.close();
+    },
+  };
+}
+
+export const actor = systemActor;
+
+let accounts = 0;
+export async function newAccount(
+  process: Process,
+): Promise<{ account: Account; view: AccountView }> {
+  accounts += 1;
+  const account = await process.service.createAccount({ name: `a${accounts}@example.com`, actor });
+  return { account, view: await process.service.openAccount(account, grant) };
+}
+
+/** A message in `mailbox`; the record itself belongs to the archive's suites. */
+export async function append(
+  process: Process,
+  account: Account,
+  mailbox: MailboxId,
+  message: { flags?: number; size?: number; recordNo?: number } = {},
+): Promise<Appended> {
+  const recordId = randomUUID() as RecordId;
+  const { outputs } = await process.committer.commit({
+    events: [
+      {
+        op: 'mail.appended',
+        outcome: 'success',
+        actor,
+        objects: [
+          { t: 'rec', id: recordId },
+          { t: 'mbx', id: mailbox },
+          { t: 'acc', id: account.id },
+        ],
+      },
+    ],
+    parts: [
+      process.service.appendPart({
+        custodian: account.custodian,
+        mailbox,
+        record: {
+          recordId,
+          recordNo: (message.recordNo ?? 0) as RecordNo,
+          size: message.size ?? 100,
+        },
+        flags: message.flags ?? 0,
+        internalDate: 1_700_000_000_000 as UnixMs,
+      }),
+    ],
+  });
+  return outputs[0];
+}
+
+/** Many at once, so that they share batches. */
+export function appendMany(
+  process: Process,
+  account: Account,
+  mailbox: MailboxId,
+  count: number,
+  flags = 0,
+): Promise<Appended[]> {
+  return Promise.all(
+    Array.from({ length: count }, (_, i) =>
+      append(process, account, mailbox, { flags, recordNo: i }),
+    ),
+  );
+}
