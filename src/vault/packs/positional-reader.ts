@@ -14,3 +14,20 @@ export function memoryReader(bytes: Uint8Array): PositionalReader {
     read: (from, to) => Promise.resolve(bytes.subarray(from, to)),
   };
 }
+
+/** Reads ahead in windows of `windowBytes`, for someone who walks forward in small steps. */
+export function windowedReader(reader: PositionalReader, windowBytes: number): PositionalReader {
+  let start = 0;
+  let window: Uint8Array = new Uint8Array(0);
+  return {
+    length: reader.length,
+    read: async (from, to) => {
+      if (from < start || to > start + window.length) {
+        if (to - from >= windowBytes) return reader.read(from, to);
+        window = await reader.read(from, Math.min(from + windowBytes, reader.length));
+        start = from;
+      }
+      return window.subarray(from - start, to - start);
+    },
+  };
+}

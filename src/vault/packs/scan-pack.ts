@@ -4,7 +4,13 @@
 import { equalBytes } from '../../kernel/bytes.ts';
 import type { PackId } from '../../kernel/ids.ts';
 import { IntegrityError } from '../../kernel/errors.ts';
-import { decodeFooter, footerBytesMin, footerEndBytes } from '../formats/pack-footer.ts';
+import { readU64 } from '../formats/binary.ts';
+import {
+  decodeFooter,
+  footerBytes,
+  footerBytesMin,
+  footerEndBytes,
+} from '../formats/pack-footer.ts';
 import { footerLengthFrom, footerMagic, type FooterEntry } from '../formats/pack-footer.ts';
 import {
   createFrameDigest,
@@ -19,7 +25,7 @@ import {
   type FramePrefix,
   type PackHeader,
 } from '../formats/pack.ts';
-import type { PositionalReader } from './positional-reader.ts';
+import { windowedReader, type PositionalReader } from './positional-reader.ts';
 
 /** A frame whose digest matches. */
 export interface FoundFrame {
@@ -41,6 +47,11 @@ export interface PackFinding {
   readonly offset: number;
   /** Octets from `offset` that are meant. */
   readonly length: number;
+  /**
+   * True if the pack has a footer: then it is damage. Without one it may be what a crash left, and is
+   * damage only if something refers to it.
+   */
+  readonly closed: boolean;
 }
 
 export type ScanItem = FoundFrame | PackFinding;
@@ -50,30 +61,24 @@ const pieceBytes = 1_048_576;
 /** Every frame and finding of the pack `pack`, in file order. Rejects only if reading itself fails. */
 export async function* scanPack(
   pack: PackId,
-  reader: PositionalReader,
+  source: PositionalReader,
 ): AsyncGenerator<ScanItem, void, undefined> {
-  const finding = (kind: PackFinding['kind'], offset: number, length: number): PackFinding => ({
-    type: 'finding',
-    pack,
-    kind,
-    offset,
-    length,
-  });
+  const reader = windowedReader(source, pieceBytes);
   const header = await readHeader(pack, reader);
-  if (header === undefined) {
-    yield finding('header', 0, Math.min(packHeaderBytes, reader.length));
-  }
-  if (reader.length <= packHeaderBytes) return;
   const footer = await readFooter(pack, header, reader);
-  if (footer.state === 'damaged') {
-    yield* scanFrames(pack, reader, footer.start, 'frame');
-    const rest = reader.length - footer.start;
-    if (rest > 0) yield finding('footer', footer.start, rest);
-  } else if (footer.state === 'none') {
-    yield* scanFrames(pack, reader, reader.length, 'tail');
-  } else {
-    yield* checkEntries(pack, reader, footer.entries);
+  const closed = footer.state !== 'none';
+  if (header === undefined) {
+    const length = Math.min(packHeaderBytes, reader.length);
+    yield { type: 'finding', pack, kind: 'header', offset: 0, length, closed };
   }
+  if (footer.state === 'valid') {
+    yield* checkEntries(pack, reader, footer.entries);
+    return;
+  }
+  const end = footer.state === 'damaged' ? footer.start : reader.length;
+  yield* scanFrames(pack, reader, end, closed);
+  const length = reader.length - end;
+  if (length > 0) yield { type: 'finding', pack, kind: 'footer', offset: end, length, closed };
 }
 
 async function readHeader(pack: PackId, reader: PositionalReader): Promise<PackHeader | undefined> {
@@ -130,7 +135,7 @@ async function* checkEntries(
     const length = frameOverheadBytes + entry.length;
     yield frame !== undefined && same
       ? frame
-      : { type: 'finding', pack, kind: 'frame', offset: entry.offset, length };
+      : { type: 'finding', pack, kind: 'frame', offset: entry.offset, length, closed: true };
   }
 }
 
@@ -139,7 +144,7 @@ async function* scanFrames(
   pack: PackId,
   reader: PositionalReader,
   end: number,
-  kindAtEnd: 'tail' | 'frame',
+  closed: boolean,
 ): AsyncGenerator<ScanItem, void, undefined> {
   let at = packHeaderBytes;
   while (at < end) {
@@ -151,23 +156,35 @@ async function* scanFrames(
     }
     const next = await nextFrame(pack, reader, at + 1, end);
     const length = (next ?? end) - at;
-    const kind = next === undefined ? await kindOfRest(reader, at, kindAtEnd) : 'frame';
-    yield { type: 'finding', pack, kind, offset: at, length };
+    const what =
+      next === undefined
+        ? await judgeRest(reader, at, closed)
+        : ({ kind: 'frame', closed } as const);
+    yield { type: 'finding', pack, offset: at, length, ...what };
     at += length;
   }
 }
 
-/** Bytes behind the last whole frame: the rest of a crash, damage, or a footer that lost its end. */
-async function kindOfRest(
+/**
+ * Bytes behind the last whole frame: the rest of a crash, or damage. A footer of full length that lost
+ * its closing magic is damage; a shorter one was torn by a crash.
+ */
+async function judgeRest(
   reader: PositionalReader,
   at: number,
-  kindAtEnd: 'tail' | 'frame',
-): Promise<'tail' | 'frame' | 'footer'> {
-  const start = await reader.read(at, Math.min(at + footerMagic.length, reader.length));
-  return equalBytes(start, footerMagic) ? 'footer' : kindAtEnd;
+  closed: boolean,
+): Promise<Pick<PackFinding, 'kind' | 'closed'>> {
+  const start = await reader.read(at, Math.min(at + packHeaderBytes, reader.length));
+  if (!equalBytes(start.subarray(0, footerMagic.length), footerMagic)) {
+    return { kind: closed ? 'frame' : 'tail', closed };
+  }
+  const count = start.length === packHeaderBytes ? readU64(start, 8) : undefined;
+  const isWhole = count !== undefined && footerBytes(count) === reader.length - at;
+  return { kind: 'footer', closed: closed || isWhole };
 }
 
-async function readFrame(
+/** The frame that begins at `offset` and ends before `end`, if it is whole and its digest matches. */
+export async function readFrame(
   pack: PackId,
   reader: PositionalReader,
   offset: number,

@@ -1,0 +1,65 @@
+// The port of everything that keeps sealed bodies: packs on disk today, objects in an S3 store later.
+// It sees ciphertext only. Documents: docs/formats/pack.md.
+import type { PackId } from '../../kernel/ids.ts';
+import type { FrameKind } from '../formats/pack.ts';
+import type { PackFinding, ScanItem } from './scan-pack.ts';
+
+/** Where a body lies; kept with the content in the database. */
+export interface PackRef {
+  readonly pack: PackId;
+  /** Of the frame's first byte in the pack. */
+  readonly offset: number;
+  /** Octets of the body (the frame's payload). */
+  readonly length: number;
+  /** Digest of the frame, 32 bytes: SHA-256(payload ‖ frame prefix). */
+  readonly sha256: Buffer;
+}
+
+/** What a new frame holds. */
+export interface FrameObject {
+  readonly objectId: string;
+  /** Default `body`. */
+  readonly kind?: FrameKind;
+}
+
+/** One body that is written in pieces. Exactly one of `finish` and `abort` ends it. */
+export interface BodyStream {
+  /** Resolves when the store can take more; rejects like `BodyStore.sync`. */
+  write(piece: Uint8Array): Promise<void>;
+  /** Resolves when all of it is durable. */
+  finish(): Promise<PackRef>;
+  /** Removes what was written; idempotent, also after a failed `write`. */
+  abort(): Promise<void>;
+}
+
+/**
+ * A store of sealed bodies. Implementations MUST:
+ * - never change or remove bytes that a `sync` or `finish` has acknowledged, except by `discard`;
+ * - keep serving reads while writes fail;
+ * - report a lost or shortened body as IntegrityError `integrity.pack`, never as an empty one.
+ * Failures of writing are PostsealErrors: `home.disk-full`, `home.not-writable`, `store.write-failed`.
+ */
+export interface BodyStore {
+  /**
+   * Takes a body into memory and says where it will lie. It is not durable before `sync(ref)` resolves.
+   * Throws `home.disk-full` at once while the disk is full. The bytes MUST NOT be changed afterwards.
+   */
+  append(object: FrameObject, payload: Uint8Array): PackRef;
+  /** Opens a stream for a body of unknown or large length; it can be discarded later. */
+  appendStream(object: FrameObject): Promise<BodyStream>;
+  /**
+   * Resolves when the body at `ref` is durable. Calls made together share one sync. If it rejects, the
+   * body is lost and must be appended again: the reference will never become valid.
+   */
+  sync(ref: PackRef): Promise<void>;
+  /** Octets `from` to `to` of a body, all of it by default. */
+  read(ref: PackRef, from?: number, to?: number): Promise<Buffer>;
+  /** Checks the frame at `ref` against its digest; undefined if it is whole. */
+  verify(ref: PackRef): Promise<PackFinding | undefined>;
+  /** Every frame and finding of every pack. */
+  scrub(): AsyncGenerator<ScanItem, void, undefined>;
+  /** Deletes a streamed body; false if it shares its pack and stays as an orphan until compaction. */
+  discard(ref: PackRef): Promise<boolean>;
+  /** Waits for what was appended, closes the active pack and all files. */
+  close(): Promise<void>;
+}
