@@ -73,6 +73,10 @@ namespace inbox {
     auto = create
     special_use = \\Drafts
   }
+  mailbox Archive {
+    auto = create
+    special_use = \\Archive
+  }
 }
 plugin {
   zlib_save = zstd
