@@ -18,6 +18,7 @@ export interface Envelope {
 export interface IngestInput {
   readonly custodian: CustodianId;
   readonly source: RecordSource;
+  /** MUST stay unchanged until the record is committed or discarded. */
   readonly bytes: Uint8Array | AsyncIterable<Uint8Array>;
   /** Octets, when known before the bytes come (APPEND literal, SMTP SIZE). */
   readonly size?: number;
@@ -32,7 +33,7 @@ export interface RecordRef {
 
 /** A message that is sealed and wrapped but not committed yet. */
 export interface PreparedRecord extends RecordRef {
-  /** May change until the commit: a duplicate that comes in meanwhile wins. */
+  /** May change until the commit: the part's output has the final one. */
   readonly contentId: ContentId;
   /** Octets of the original. */
   readonly size: number;
@@ -40,7 +41,7 @@ export interface PreparedRecord extends RecordRef {
   readonly known: boolean;
   /** The part that stores it; goes into ONE operation, first among the parts that use the record. */
   part(): Part<StoredRecord>;
-  /** Gives the sealed bytes up when no commit will follow; idempotent. */
+  /** Gives the sealed bytes up. Harmless after a commit has ended, forbidden while one is under way. */
   discard(): Promise<void>;
 }
 
@@ -52,6 +53,8 @@ export interface StoredRecord extends RecordRef {
 export interface RecordMetadata {
   /** Raw lines of the usual header fields in their order, each with its CRLF or LF as received. */
   readonly headerLines: Buffer;
+  /** The header is over a megabyte: `headerLines` lacks what comes later, read the original. */
+  readonly headerTruncated: boolean;
   readonly structure: MessageStructure;
   /** First words of the text, for lists; may be empty. */
   readonly preview: string;
@@ -66,6 +69,8 @@ export interface BodyReader {
   /** Octets `from` (included) to `to` (excluded), cut at the size. */
   read(from: number, to: number): Promise<Buffer>;
   stream(from?: number, to?: number): AsyncIterable<Buffer>;
+  /** Forgets the key; call it when the command is over. */
+  close(): void;
 }
 
 export interface ShredResult {
@@ -79,6 +84,12 @@ export interface ShredResult {
 export interface Archive {
   /** Everything before the transaction: parse, dedup tag, seal, pack, wraps, cell. */
   prepare(input: IngestInput): Promise<PreparedRecord>;
+  /** One message for many custodians: parsed, tagged, sealed and written once. All or none. */
+  prepareFor(
+    custodians: readonly CustodianId[],
+    input: Omit<IngestInput, 'custodian'>,
+  ): Promise<PreparedRecord[]>;
+  /** Answers in the order of the records; a record that is not there is `key.destroyed`. */
   openMetadata(
     grant: OpenGrant,
     records: readonly RecordRef[],
@@ -90,8 +101,14 @@ export interface Archive {
     records: readonly RecordRef[],
   ): Promise<(BodyReader | PostsealError)[]>;
   /** Destroys the keys of one record of one custodian; `event.objects` must name the record. */
-  shred(record: RecordRef, event: EventDraft): Promise<ShredResult>;
+  shred(
+    record: RecordRef,
+    event: EventDraft,
+    /** Parts of other rooms that take the record out of their views in the same transaction. */
+    also?: readonly Part[],
+  ): Promise<ShredResult>;
   ensureCustodian(id: CustodianId, kind: CustodianKind): Promise<void>;
   /** Forgets every cached key and opened cell. */
   flushCaches(): void;
+  close(): void;
 }

@@ -73,17 +73,17 @@ export class BatchParts {
   }
 
   /** Starts everything that COMMIT waits for; the answer names the operations that may not commit. */
-  async settle(members: readonly Member[]): Promise<ReadonlyMap<number, PostsealError>> {
-    const failed = new Map<number, PostsealError>();
+  async settle(members: readonly Member[]): Promise<ReadonlyMap<number, Failure | PostsealError>> {
+    const failed = new Map<number, Failure | PostsealError>();
     const waits: Promise<void>[] = [];
     for (const { kind, items } of this.#groups) {
-      if (kind.settle === undefined) continue;
-      const wait = kind.settle(items.map(({ input }) => input));
-      waits.push(
-        wait.catch((error: unknown) => {
-          for (const { opIndex } of items) failed.set(opIndex, asArchiveError(error));
-        }),
-      );
+      const wait = kind.settle?.(items.map(({ input }) => input)).then((errors) => {
+        for (const [i, { opIndex, input }] of items.entries()) {
+          const error = errors[i];
+          if (error !== undefined) failed.set(opIndex, { kind, input, error });
+        }
+      });
+      if (wait !== undefined) waits.push(wait);
     }
     for (const [opIndex, { operation }] of members.entries()) {
       const wait = operation.ready?.catch((error: unknown) => {

@@ -15,7 +15,7 @@ import {
 import { wasCommitted } from './commit-outcome.store.ts';
 import type { BatchReport } from './committer.ts';
 import type { Member } from './member.ts';
-import type { PartKind } from './types.ts';
+import type { Part, PartKind } from './types.ts';
 import { WriteConnection } from './write-connection.store.ts';
 
 export interface BatchRunnerDeps {
@@ -202,7 +202,7 @@ export class BatchRunner {
   #succeed(members: readonly Member[], { at, outputs }: Committed): void {
     announce(members, outputs, at);
     for (const [i, member] of members.entries()) {
-      finish(member, true);
+      finishParts(member.operation.parts, true);
       const events = member.sealed.map(({ id }) => id);
       member.resolve({ outputs: outputs[i] ?? [], events, at });
     }
@@ -210,7 +210,7 @@ export class BatchRunner {
 
   #fail(member: Member, error: PostsealError): void {
     this.#void(member.sealed);
-    finish(member, false);
+    finishParts(member.operation.parts, false);
     member.reject(error);
   }
 
@@ -219,10 +219,9 @@ export class BatchRunner {
   }
 }
 
-function finish(member: Member, committed: boolean): void {
-  for (const { kind, input } of member.operation.parts) {
-    (kind as AnyKind).finished?.(input, committed);
-  }
+/** Tells the kinds of one operation that it is over. */
+export function finishParts(parts: readonly Part[], committed: boolean): void {
+  for (const { kind, input } of parts) (kind as AnyKind).finished?.(input, committed);
 }
 
 /** Tells every kind of a committed batch, once, about all its parts. */

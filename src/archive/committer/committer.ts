@@ -5,7 +5,7 @@ import type { CustodianId, OrganisationId, PersonId } from '../../kernel/ids.ts'
 import type { EventDraft } from '../../ledger/event/draft.ts';
 import type { EventSealer } from '../../ledger/event/event-sealer.ts';
 import type { Database } from '../../platform/postgres/database.ts';
-import { BatchRunner } from './batch-runner.ts';
+import { BatchRunner, finishParts } from './batch-runner.ts';
 import { type BatchLimits, batchLimitsDefault, type Member, MemberQueue } from './member.ts';
 import type { CommitResult, Committer, Operation, Part } from './types.ts';
 
@@ -69,12 +69,15 @@ class BatchCommitter implements Committer {
   }
 
   async commit<const P extends readonly Part[]>(operation: Operation<P>): Promise<CommitResult<P>> {
-    const subjects = personalSubjects(operation.events);
-    if (subjects.length > 0 && !this.#busy) await this.#deps.loadSideKeys?.(subjects);
-    if (this.#busy) {
+    try {
+      const subjects = personalSubjects(operation.events);
+      if (subjects.length > 0 && !this.#busy) await this.#deps.loadSideKeys?.(subjects);
+      if (this.#busy) throw new PostsealError('intake.busy', { queued: this.#queue.length });
+    } catch (error) {
       // The caller drops the operation, and with it a rejection that nobody else will see.
       operation.ready?.catch(() => undefined);
-      throw new PostsealError('intake.busy', { queued: this.#queue.length });
+      finishParts(operation.parts, false);
+      throw error;
     }
     const done = new Promise<CommitResult>((resolve, reject) => {
       this.#queue.add({

@@ -37,9 +37,9 @@ export interface PartKind<I, O> {
   locks(input: I): PartLocks;
   /**
    * Starts together with the transaction; only COMMIT waits for it (for example a pack's fdatasync).
-   * A rejection fails every operation of the batch that has a part of this kind.
+   * Answers nothing or an error per item, which counts like an error of `apply`. Must not reject.
    */
-  settle?(inputs: readonly I[]): Promise<void>;
+  settle?(inputs: readonly I[]): Promise<readonly (PostsealError | undefined)[]>;
   /**
    * Runs once a batch with all parts of this kind in arrival order and answers one output or error
    * per item. An error makes that operation fail alone: the batch is rolled back and run again
@@ -47,7 +47,7 @@ export interface PartKind<I, O> {
    */
   apply(tx: BatchTx, items: readonly PartItem<I>[]): Promise<readonly (O | PostsealError)[]>;
   /**
-   * Called when `apply` answered with an error. May change what `input` refers to and answer true: the
+   * Called when `apply` or `settle` answered with an error. May change what `input` refers to and answer true: the
    * operation is then run again. False, or no such method: the operation fails with the error.
    */
   recover?(input: I, error: PostsealError): Promise<boolean>;

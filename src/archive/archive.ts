@@ -1,0 +1,112 @@
+// The archive of one process: takes messages in, opens them under a grant, destroys them (§2, §3).
+import { PostsealError } from '../kernel/errors.ts';
+import type { CustodianId, OrganisationId } from '../kernel/ids.ts';
+import { messageBytesDefault } from '../kernel/limits.ts';
+import type { EventDraft } from '../ledger/event/draft.ts';
+import type { EventSealer } from '../ledger/event/event-sealer.ts';
+import type { Database } from '../platform/postgres/database.ts';
+import type { KeyClient } from '../vault/keys/types.ts';
+import type { BodyStore } from '../vault/packs/body-store.ts';
+import { type Committer, part, type Part } from './committer/types.ts';
+import { ContentChooser } from './content-chooser.ts';
+import { createContentLookup } from './content-lookup.store.ts';
+import { ensureCustodianRow } from './custodians.store.ts';
+import { RecordOpener } from './open-records.ts';
+import { Preparer } from './prepare.ts';
+import { RecordNumbers } from './record-numbers.store.ts';
+import { createRecordKind } from './record-part.store.ts';
+import { createCellRows, createContentRows } from './record-rows.store.ts';
+import { findShred, shredKind } from './shred-part.store.ts';
+import type { Archive, RecordRef, ShredResult } from './types.ts';
+
+export interface ArchiveDeps {
+  readonly db: Database;
+  readonly keys: KeyClient;
+  readonly store: BodyStore;
+  readonly committer: Committer;
+  readonly sealer: EventSealer;
+  readonly organisation: OrganisationId;
+  /** Octets above which a message is refused; default 50 MiB. */
+  readonly sizeMax?: number;
+  /** Monotonic milliseconds, for the ages of caches. */
+  readonly monotonic: () => number;
+  /** Lets every other process forget its keys; a shred counts as done when it resolves. */
+  readonly flushOthers?: () => Promise<void>;
+  /** The file of a large message that nobody needs could not be deleted; it stays as an orphan. */
+  readonly onDiscardFailure?: (error: unknown) => void;
+}
+
+/** Makes the archive; `close` it before committer, keys and store. */
+export function createArchive(deps: ArchiveDeps): Archive {
+  const { db, keys, store, committer } = deps;
+  const chooser = new ContentChooser(keys, createContentLookup(db, deps.organisation));
+  const kind = createRecordKind({
+    sync: (place) => store.sync(place),
+    chooseAgain: (draft) => chooser.chooseAgain(draft),
+    release: (draft, committed) => {
+      chooser.release(draft, committed).catch((error: unknown) => deps.onDiscardFailure?.(error));
+    },
+  });
+  const preparer = new Preparer({
+    keys,
+    store,
+    chooser,
+    kind,
+    numbers: new RecordNumbers(db),
+    sizeMax: deps.sizeMax ?? messageBytesDefault,
+  });
+  const opener = new RecordOpener({
+    keys,
+    store,
+    contents: createContentRows(db),
+    cells: createCellRows(db),
+    monotonic: deps.monotonic,
+  });
+  return {
+    prepareFor: (custodians, input) => preparer.prepareFor(custodians, input),
+    prepare: async (input) => {
+      const [record] = await preparer.prepareFor([input.custodian], input);
+      if (record === undefined) throw new PostsealError('internal', { what: 'nothing prepared' });
+      return record;
+    },
+    openMetadata: (grant, records) => opener.openMetadata(grant, records),
+    openBodies: (grant, records) => opener.openBodies(grant, records),
+    openBody: async (grant, record) => {
+      const [reader] = await opener.openBodies(grant, [record]);
+      if (reader instanceof PostsealError) throw reader;
+      if (reader === undefined) throw new PostsealError('internal', { what: 'no answer' });
+      return reader;
+    },
+    shred: async (record, event, also = []) => {
+      const result = await shred(db, committer, { record, event, also });
+      opener.flush();
+      await deps.flushOthers?.();
+      return result;
+    },
+    ensureCustodian: async (id: CustodianId, custodianKind) => {
+      await ensureCustodianRow(deps, id, custodianKind);
+      await keys.ensureCustodian(id);
+    },
+    flushCaches: () => opener.flush(),
+    close: () => opener.close(),
+  };
+}
+
+async function shred(
+  db: Database,
+  committer: Committer,
+  order: { record: RecordRef; event: EventDraft; also: readonly Part[] },
+): Promise<ShredResult> {
+  const input = await findShred(db, order.record);
+  if (input === undefined) {
+    throw new PostsealError('key.destroyed', { record: order.record.recordId });
+  }
+  const shredPart = part(shredKind, input);
+  const { outputs, events } = await committer.commit({
+    events: [order.event],
+    parts: [shredPart, ...order.also] as [typeof shredPart, ...Part[]],
+  });
+  const [event] = events;
+  if (event === undefined) throw new PostsealError('internal', { what: 'event without id' });
+  return { event, ...outputs[0] };
+}

@@ -1,0 +1,99 @@
+// Rows that reading needs: where a record's content lies and under which wrap, and its metadata cell.
+// Always read anew, so that a shredded record is gone for readers the moment its shred is committed.
+import type { ContentId, CustodianId, PackId } from '../kernel/ids.ts';
+import { int8Array, uuidArray } from '../platform/postgres/binary-arrays.ts';
+import type { Database } from '../platform/postgres/database.ts';
+import { statement } from '../platform/postgres/statement.ts';
+import type { PackRef } from '../vault/packs/body-store.ts';
+import { Coalescer } from './coalescer.ts';
+import type { RecordRef } from './types.ts';
+
+export interface ContentRow {
+  readonly custodian: CustodianId;
+  readonly contentId: ContentId;
+  readonly size: number;
+  readonly group: number;
+  readonly wrap: Buffer;
+  readonly place: PackRef;
+}
+
+export interface CellRow {
+  readonly cell: Buffer;
+  readonly wrap: Buffer;
+}
+
+interface PlaceColumns {
+  place: string;
+}
+
+const selectContents = statement<
+  PlaceColumns & {
+    content_id: string;
+    size: string;
+    group_no: number;
+    wrap: Buffer;
+    pack_id: string;
+    pack_offset: string;
+    pack_length: string;
+    pack_digest: Buffer;
+  }
+>(
+  'archive.content.of-records',
+  `SELECT asked.place::text, r.content_id::text, r.size::text, w.group_no, w.wrap,
+          c.pack_id::text, c.pack_offset::text, c.pack_length::text, c.pack_digest
+     FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS asked (custodian, record, place)
+     JOIN record r ON r.custodian_id = asked.custodian AND r.record_id = asked.record
+     JOIN content_wrap w ON w.custodian_id = r.custodian_id AND w.content_id = r.content_id
+     JOIN content c ON c.dedup_domain = r.dedup_domain AND c.content_id = r.content_id`,
+);
+const selectCells = statement<PlaceColumns & { cell: Buffer; wrap: Buffer }>(
+  'archive.cell.of-records',
+  `SELECT asked.place::text, m.cell, m.wrap
+     FROM unnest($1::uuid[], $2::int8[], $3::uuid[]) WITH ORDINALITY AS asked (custodian, number, record, place)
+     JOIN metadata_cell m ON m.custodian_id = asked.custodian AND m.record_no = asked.number
+      AND m.record_id = asked.record`,
+);
+
+const limits = { roundMax: 1_000, rounds: 2 };
+
+/** Content rows of records, many in one statement; undefined for a record that is not there. */
+export function createContentRows(db: Database): Coalescer<RecordRef, ContentRow | undefined> {
+  return new Coalescer(async (refs: readonly RecordRef[]) => {
+    const rows = await selectContents.rows(db.pool, [
+      uuidArray(refs.map(({ custodian }) => custodian)),
+      uuidArray(refs.map(({ recordId }) => recordId)),
+    ]);
+    const found = new Map(rows.map((row) => [Number(row.place) - 1, row]));
+    return refs.map(({ custodian }, i) => {
+      const row = found.get(i);
+      return row === undefined
+        ? undefined
+        : {
+            custodian,
+            contentId: row.content_id as ContentId,
+            size: Number(row.size),
+            group: row.group_no,
+            wrap: row.wrap,
+            place: {
+              pack: row.pack_id as PackId,
+              offset: Number(row.pack_offset),
+              length: Number(row.pack_length),
+              sha256: row.pack_digest,
+            },
+          };
+    });
+  }, limits);
+}
+
+/** Metadata cells of records, many in one statement; undefined for a record that is not there. */
+export function createCellRows(db: Database): Coalescer<RecordRef, CellRow | undefined> {
+  return new Coalescer(async (refs: readonly RecordRef[]) => {
+    const rows = await selectCells.rows(db.pool, [
+      uuidArray(refs.map(({ custodian }) => custodian)),
+      int8Array(refs.map(({ recordNo }) => recordNo)),
+      uuidArray(refs.map(({ recordId }) => recordId)),
+    ]);
+    const found = new Map(rows.map(({ place, cell, wrap }) => [Number(place) - 1, { cell, wrap }]));
+    return refs.map((_, i) => found.get(i));
+  }, limits);
+}

@@ -1,0 +1,147 @@
+// Destroys one record of one custodian (architecture §3): its metadata and the key of it; the content's
+// wrap with the custodian's last record; the content's row with the last wrap. An operation of its own
+// batch; the content row is locked by its tag, so that no duplicate can be taken in at the same time.
+import { PostsealError } from '../kernel/errors.ts';
+import type { ContentId, EventId } from '../kernel/ids.ts';
+import { int4Array } from '../platform/postgres/binary-arrays.ts';
+import type { Database } from '../platform/postgres/database.ts';
+import { statement } from '../platform/postgres/statement.ts';
+import type { BatchTx, PartKind } from './committer/types.ts';
+import { groupOf } from './record-draft.ts';
+import type { RecordRef } from './types.ts';
+
+export interface ShredInput {
+  readonly ref: RecordRef;
+  readonly contentId: ContentId;
+  readonly tag: Buffer;
+}
+
+export interface Shredded {
+  readonly wrapDestroyed: boolean;
+  readonly contentDestroyed: boolean;
+}
+
+const findRecord = statement<{ content_id: string; dedup_tag: Buffer }>(
+  'archive.shred.find',
+  `SELECT r.content_id::text, c.dedup_tag FROM record r
+     JOIN content c ON c.dedup_domain = r.dedup_domain AND c.content_id = r.content_id
+    WHERE r.custodian_id = $1 AND r.record_id = $2 AND r.record_no = $3`,
+);
+// A row that goes away carries the event of its deletion (migration 0001), so each is named first.
+const nameRecord = statement(
+  'archive.shred.name-record',
+  'UPDATE record SET event_id = $3 WHERE custodian_id = $1 AND record_id = $2',
+);
+const deleteRecord = statement(
+  'archive.shred.record',
+  'DELETE FROM record WHERE custodian_id = $1 AND record_id = $2',
+);
+const deleteCell = statement(
+  'archive.shred.cell',
+  'DELETE FROM metadata_cell WHERE custodian_id = $1 AND record_no = $2 AND record_id = $3',
+);
+const lockWrap = statement<{ group_no: number; refs: number }>(
+  'archive.shred.lock-wrap',
+  `SELECT group_no, refs FROM content_wrap WHERE custodian_id = $1 AND content_id = $2 FOR UPDATE`,
+);
+const keepWrap = statement(
+  'archive.shred.keep-wrap',
+  `UPDATE content_wrap SET refs = refs - 1, event_id = $3 WHERE custodian_id = $1 AND content_id = $2`,
+);
+const nameWrap = statement(
+  'archive.shred.name-wrap',
+  'UPDATE content_wrap SET event_id = $3 WHERE custodian_id = $1 AND content_id = $2',
+);
+const deleteWrap = statement(
+  'archive.shred.wrap',
+  'DELETE FROM content_wrap WHERE custodian_id = $1 AND content_id = $2',
+);
+// Every wrap that is not the first of its content is in the partial index behind `extra`.
+const nextHolder = statement<{ custodian_id: string }>(
+  'archive.shred.next-holder',
+  `SELECT w.custodian_id::text FROM content c JOIN content_wrap w ON w.content_id = c.content_id
+    WHERE c.dedup_domain = $1 AND c.content_id = $2 AND w.extra AND w.custodian_id <> $3
+    ORDER BY w.custodian_id LIMIT 1`,
+);
+const selectHolder = statement<{ holder_id: string }>(
+  'archive.shred.holder',
+  'SELECT holder_id::text FROM content WHERE dedup_domain = $1 AND content_id = $2',
+);
+const setHolder = statement(
+  'archive.shred.set-holder',
+  'UPDATE content SET holder_id = $3, event_id = $4 WHERE dedup_domain = $1 AND content_id = $2',
+);
+const deleteContent = statement(
+  'archive.shred.content',
+  'DELETE FROM content WHERE dedup_domain = $1 AND content_id = $2',
+);
+const markGroups = statement(
+  'archive.shred.mark',
+  `INSERT INTO shred_mark (custodian_id, group_no, event_id) SELECT $1, n, $3 FROM unnest($2::int4[]) n
+   ON CONFLICT (custodian_id, group_no) DO UPDATE SET marked_at = now(), event_id = excluded.event_id`,
+);
+
+/** What the shred of a record needs to know beforehand; undefined if there is no such record. */
+export async function findShred(db: Database, ref: RecordRef): Promise<ShredInput | undefined> {
+  const row = await findRecord.first(db.pool, [ref.custodian, ref.recordId, ref.recordNo]);
+  if (row === undefined) return undefined;
+  return { ref, contentId: row.content_id as ContentId, tag: row.dedup_tag };
+}
+
+export const shredKind: PartKind<ShredInput, Shredded> = {
+  name: 'archive.shred',
+  stage: 900,
+  exclusive: true,
+  locks: ({ tag }) => ({ contents: [tag] }),
+  apply: async (tx, items) => {
+    const answers: (Shredded | PostsealError)[] = [];
+    for (const { input, event } of items) answers.push(await shredOne(tx, input, event));
+    return answers;
+  },
+};
+
+async function shredOne(
+  tx: BatchTx,
+  { ref, contentId }: ShredInput,
+  event: EventId,
+): Promise<Shredded | PostsealError> {
+  const { client } = tx;
+  const { custodian, recordId, recordNo } = ref;
+  if ((await nameRecord.run(client, [custodian, recordId, event])) === 0) {
+    return new PostsealError('key.destroyed', { record: recordId });
+  }
+  await deleteRecord.run(client, [custodian, recordId]);
+  await deleteCell.run(client, [custodian, recordNo, recordId]);
+  const held = await lockWrap.first(client, [custodian, contentId]);
+  if (held === undefined) throw new PostsealError('internal', { what: 'record without wrap' });
+  const groups = new Set([groupOf(recordNo)]);
+  const wrapDestroyed = held.refs === 1;
+  if (wrapDestroyed) {
+    groups.add(held.group_no);
+    await nameWrap.run(client, [custodian, contentId, event]);
+    await deleteWrap.run(client, [custodian, contentId]);
+  } else {
+    await keepWrap.run(client, [custodian, contentId, event]);
+  }
+  await markGroups.run(client, [custodian, int4Array([...groups]), event]);
+  const contentDestroyed = wrapDestroyed && (await leaveContent(tx, custodian, contentId, event));
+  return { wrapDestroyed, contentDestroyed };
+}
+
+/** The custodian's wrap is gone: another holder, or the end of the content (answers true). */
+async function leaveContent(
+  tx: BatchTx,
+  custodian: string,
+  contentId: ContentId,
+  event: EventId,
+): Promise<boolean> {
+  const { client, organisation } = tx;
+  const content = await selectHolder.first(client, [organisation, contentId]);
+  if (content?.holder_id !== custodian) return false;
+  const next = await nextHolder.first(client, [organisation, contentId, custodian]);
+  const holder = next?.custodian_id ?? custodian;
+  await setHolder.run(client, [organisation, contentId, holder, event]);
+  if (next !== undefined) return false;
+  await deleteContent.run(client, [organisation, contentId]);
+  return true;
+}

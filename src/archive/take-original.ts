@@ -1,0 +1,150 @@
+// The bytes of one message on their way in: parsed and tagged as they come; small ones are kept until
+// they are stored, large ones go into a pack file of their own at once, sealed, without plaintext spool.
+import { createHmac, type KeyObject, randomBytes, randomUUID } from 'node:crypto';
+import { PostsealError } from '../kernel/errors.ts';
+import type { ContentId } from '../kernel/ids.ts';
+import { createMimeParser } from '../mime/parser.ts';
+import { previewOf } from '../mime/preview.ts';
+import { extractUsualHeaderLines } from '../mime/usual-fields.ts';
+import { sealBody } from '../vault/formats/body.ts';
+import type { BodyStore } from '../vault/packs/body-store.ts';
+import { encodeMetadata } from './metadata-payload.ts';
+import type { SealedBody } from './record-draft.ts';
+import { StreamSealer } from './stream-sealer.ts';
+import type { Envelope } from './types.ts';
+
+export interface TagKey {
+  readonly version: number;
+  readonly key: KeyObject;
+}
+
+export interface Original {
+  /** Octets. */
+  readonly size: number;
+  /** HMAC-SHA256 of the bytes under the dedup key. */
+  readonly tag: Buffer;
+  readonly tagVersion: number;
+  /** What the metadata cell of each of its records holds. */
+  readonly metadata: Buffer;
+  readonly seal: () => SealedBody;
+  /** The sealed file of a large one. */
+  readonly spare: SealedBody | undefined;
+}
+
+export interface TakeOptions {
+  readonly store: BodyStore;
+  readonly tagKey: TagKey;
+  readonly envelope: Envelope | undefined;
+  /** Octets above which a message is refused. */
+  readonly sizeMax: number;
+}
+
+/** Larger messages are streamed (architecture §2). */
+export const largeBytes = 1_048_576;
+/** Beginning of a streamed message that is kept for its preview. */
+const headBytes = 262_144;
+
+/** @throws PostsealError `limit.message-size`, or whatever the source or the store throws. */
+export async function takeOriginal(
+  bytes: Uint8Array | AsyncIterable<Uint8Array>,
+  options: TakeOptions,
+): Promise<Original> {
+  const intake = new Intake(options);
+  try {
+    if (bytes instanceof Uint8Array) {
+      if (bytes.length <= largeBytes) intake.keep(bytes);
+      else
+        for (let at = 0; at < bytes.length; at += headBytes)
+          await intake.take(bytes.subarray(at, at + headBytes));
+    } else {
+      for await (const piece of bytes) await intake.take(piece);
+    }
+    return await intake.finish();
+  } catch (error) {
+    await intake.abandon();
+    throw error;
+  }
+}
+
+class Intake {
+  readonly #options: TakeOptions;
+  readonly #parser = createMimeParser();
+  readonly #hmac;
+  #kept: Uint8Array[] = [];
+  #size = 0;
+  #stream: StreamSealer | undefined;
+
+  constructor(options: TakeOptions) {
+    this.#options = options;
+    this.#hmac = createHmac('sha256', options.tagKey.key);
+  }
+
+  keep(piece: Uint8Array): void {
+    this.#size += piece.length;
+    if (this.#size > this.#options.sizeMax) {
+      throw new PostsealError('limit.message-size', { bytes: this.#size });
+    }
+    this.#hmac.update(piece);
+    this.#parser.push(piece);
+    this.#kept.push(piece);
+  }
+
+  async take(piece: Uint8Array): Promise<void> {
+    this.keep(piece);
+    if (this.#size <= largeBytes) return;
+    if (this.#stream === undefined) {
+      this.#stream = await StreamSealer.open(this.#options.store);
+      for (const early of this.#kept) await this.#stream.write(early);
+      // The beginning is still needed for the preview.
+      this.#kept = [Buffer.concat(this.#kept).subarray(0, headBytes)];
+      return;
+    }
+    this.#kept.pop();
+    await this.#stream.write(piece);
+  }
+
+  async finish(): Promise<Original> {
+    const { store, tagKey, envelope } = this.#options;
+    const structure = this.#parser.end();
+    const [first] = this.#kept;
+    const head = this.#kept.length === 1 && first !== undefined ? first : Buffer.concat(this.#kept);
+    const metadata = encodeMetadata({
+      headerLines: extractUsualHeaderLines(structure),
+      headerTruncated: structure.headerTruncated,
+      structure,
+      preview: previewOf(structure.root, (from, to) => head.subarray(from, to)),
+      envelope,
+    });
+    const spare = await this.#stream?.finish();
+    const tag = this.#hmac.digest();
+    return {
+      size: this.#size,
+      tag,
+      tagVersion: tagKey.version,
+      metadata,
+      seal: () => spare ?? sealSmall(store, head),
+      spare,
+    };
+  }
+
+  async abandon(): Promise<void> {
+    await this.#stream?.abort();
+  }
+}
+
+/** Seals under a fresh key and a fresh id: both serve this one attempt. */
+function sealSmall(store: BodyStore, bytes: Uint8Array): SealedBody {
+  const contentId = randomUUID() as ContentId;
+  const dek = randomBytes(32);
+  const place = store.append({ objectId: contentId }, sealBody(dek, contentId, bytes));
+  return {
+    contentId,
+    place,
+    dek,
+    large: false,
+    holders: new Set(),
+    stored: false,
+    // It shares its pack; what nothing refers to is an orphan until compaction.
+    discard: () => Promise.resolve(),
+  };
+}
