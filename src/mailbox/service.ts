@@ -17,7 +17,7 @@ import { appendKind } from './parts/append.store.ts';
 import { accountKind, accountStateKind, aliasKind } from './parts/directory.store.ts';
 import type { Room } from './room.ts';
 import { RecentClaims } from './state/recent-claims.store.ts';
-import { SnapshotWriter } from './state/snapshot-writer.store.ts';
+import { snapshotChangesDefault, SnapshotWriter } from './state/snapshot-writer.store.ts';
 import { StateCache } from './state/state-cache.ts';
 import type {
   Account,
@@ -37,6 +37,8 @@ export interface MailboxDeps extends Pick<
   readonly stateBytesMax?: number;
   /** See Room.trustMs; default 1,000. Hints of other processes are quicker than that. */
   readonly trustMs?: number;
+  /** Changed messages after which a snapshot is written, at least; default 1,000. */
+  readonly snapshotChanges?: number;
   /** Failures that nobody waits for (snapshots): they cost time at the next start, no data. */
   readonly onBackgroundError?: (error: unknown) => void;
 }
@@ -66,7 +68,10 @@ export function createMailboxService(deps: MailboxDeps): MailboxService {
     clock: deps.clock,
     states: new StateCache({ db: db.pool, hints, bytesMax }),
     claims: new RecentClaims(db.pool),
-    snapshots: new SnapshotWriter(db, deps.onBackgroundError ?? ignore),
+    snapshots: new SnapshotWriter(db, {
+      changesMin: deps.snapshotChanges ?? snapshotChangesDefault,
+      onError: deps.onBackgroundError ?? ignore,
+    }),
     trustMs: deps.trustMs ?? trustMsDefault,
   });
 }

@@ -11,13 +11,20 @@ import type {
   RecordId,
   RecordNo,
   SessionId,
+  Uid,
 } from '../../src/kernel/ids.ts';
 import type { UnixMs } from '../../src/kernel/time.ts';
 import { systemActor } from '../../src/ledger/event/draft.ts';
 import { createEventSealer } from '../../src/ledger/event/event-sealer.ts';
 import { mailboxLock } from '../../src/mailbox/parts/mailbox-lock.store.ts';
 import { createMailboxService } from '../../src/mailbox/service.ts';
-import type { Account, AccountView, Appended, MailboxService } from '../../src/mailbox/types.ts';
+import type {
+  Account,
+  AccountView,
+  Appended,
+  MailboxService,
+  MailboxView,
+} from '../../src/mailbox/types.ts';
 import { createHintBus, type HintBus } from '../../src/platform/hints/hint-bus.ts';
 import { openDatabase, type Database } from '../../src/platform/postgres/database.ts';
 import type { OpenGrant } from '../../src/vault/keys/types.ts';
@@ -58,13 +65,16 @@ export interface Process {
   close(): Promise<void>;
 }
 
+export interface ProcessOptions {
+  readonly trustMs?: number;
+  readonly stateBytesMax?: number;
+  readonly snapshotChanges?: number;
+  readonly hints?: HintBus;
+}
+
 export interface Stage {
   readonly db: TestDatabase;
-  process(options?: {
-    trustMs?: number;
-    stateBytesMax?: number;
-    hints?: HintBus;
-  }): Promise<Process>;
+  process(options?: ProcessOptions): Promise<Process>;
   close(): Promise<void>;
 }
 
@@ -85,10 +95,7 @@ export async function openStage(): Promise<Stage> {
   };
 }
 
-async function startProcess(
-  url: string,
-  options: { trustMs?: number; stateBytesMax?: number; hints?: HintBus },
-): Promise<Process> {
+async function startProcess(url: string, options: ProcessOptions): Promise<Process> {
   const database = await openDatabase({ url, poolMax: 2 });
   const sealer = createEventSealer({
     node: 'test',
@@ -110,6 +117,7 @@ async function startProcess(
     // Without a wire between the test's processes every read asks the database.
     trustMs: options.trustMs ?? 0,
     ...(options.stateBytesMax === undefined ? {} : { stateBytesMax: options.stateBytesMax }),
+    ...(options.snapshotChanges === undefined ? {} : { snapshotChanges: options.snapshotChanges }),
     onBackgroundError: (error) => {
       throw error;
     },
@@ -193,3 +201,28 @@ export function appendMany(
     ),
   );
 }
+
+/** What a session sees, message by message. */
+export function inView(view: MailboxView) {
+  const snapshot = view.snapshot();
+  return Array.from(snapshot.uids, (uid, i) => ({
+    uid,
+    flags: snapshot.flags(i),
+    modseq: snapshot.modseq(i),
+  }));
+}
+
+/** What the rows say. */
+export async function inRows(db: TestDatabase, mailbox: MailboxId) {
+  const { rows } = await db.database.pool.query<Record<string, string>>(
+    'SELECT uid, flags, modseq FROM message WHERE mailbox_id = $1 ORDER BY uid',
+    [mailbox],
+  );
+  return rows.map((row) => ({
+    uid: Number(row['uid']),
+    flags: Number(row['flags']),
+    modseq: Number(row['modseq']),
+  }));
+}
+
+export const uids = (...list: number[]) => list as Uid[];

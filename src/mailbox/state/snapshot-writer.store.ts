@@ -8,8 +8,8 @@ import type { MailboxKey } from './read-state.store.ts';
 import { encodeSnapshotPart, snapshotPartMessages } from './snapshot-format.ts';
 import { TimeSlice } from './time-slice.ts';
 
-/** A snapshot is worth writing when so many messages changed since the last, or a quarter of them. */
-const changesMin = 1_000;
+/** A snapshot is worth writing when so many messages changed since the last, and a quarter of them. */
+export const snapshotChangesDefault = 1_000;
 /** Ranges of vanished uids that a mailbox remembers; more than that are merged, then forgotten. */
 const vanishedRangesMax = 4_096;
 
@@ -60,18 +60,23 @@ export class SnapshotWriter {
   readonly #db: Database;
   readonly #waiting = new Set<MailboxState>();
   readonly #onError: (error: unknown) => void;
+  readonly #changesMin: number;
   #running: Promise<void> | undefined;
 
   /** `onError`: nobody waits for a snapshot, so its failure goes here. */
-  constructor(db: Database, onError: (error: unknown) => void) {
+  constructor(
+    db: Database,
+    options: { readonly changesMin: number; readonly onError: (error: unknown) => void },
+  ) {
     this.#db = db;
-    this.#onError = onError;
+    this.#changesMin = options.changesMin;
+    this.#onError = options.onError;
   }
 
   /** Writes one soon if enough has changed. */
   consider(state: MailboxState): void {
     const changed = state.changedSinceSnapshot;
-    if (state.gone || changed < Math.max(changesMin, state.messages.count / 4)) return;
+    if (state.gone || changed < Math.max(this.#changesMin, state.messages.count / 4)) return;
     this.#waiting.add(state);
     this.#running ??= this.#drain();
   }
