@@ -24,7 +24,10 @@ export interface FrameObject {
 
 /** One body that is written in pieces. Exactly one of `finish` and `abort` ends it. */
 export interface BodyStream {
-  /** Resolves when the store can take more; rejects like `BodyStore.sync`. */
+  /**
+   * Resolves when the store can take more; `piece` may be used for something else then. Rejects like
+   * `BodyStore.sync`. Calls follow one another, never overlap.
+   */
   write(piece: Uint8Array): Promise<void>;
   /** Resolves when all of it is durable. */
   finish(): Promise<PackRef>;

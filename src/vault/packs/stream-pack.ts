@@ -44,7 +44,7 @@ class StreamPack implements BodyStream {
   readonly #header: PackHeader;
   readonly #object: FrameObject;
   readonly #digest = createFrameDigest();
-  #gathered: Uint8Array[] = [];
+  readonly #gathered = new Uint8Array(gatherBytes);
   #gatheredBytes = 0;
   #length = 0;
   #end = packHeaderBytes + framePrefixBytes;
@@ -76,10 +76,8 @@ class StreamPack implements BodyStream {
   async write(piece: Uint8Array): Promise<void> {
     assert(this.#state === 'open', 'the stream has ended');
     this.#digest.update(piece);
-    this.#gathered.push(piece);
-    this.#gatheredBytes += piece.length;
     this.#length += piece.length;
-    if (this.#gatheredBytes >= gatherBytes) await this.#guard(() => this.#flush());
+    await this.#guard(() => this.#gather(piece));
   }
 
   async finish(): Promise<PackRef> {
@@ -89,7 +87,8 @@ class StreamPack implements BodyStream {
     const digest = this.#digest.finish(prefix);
     const entry = { objectId, offset: packHeaderBytes, length: this.#length, digest };
     await this.#guard(async () => {
-      this.#gathered.push(digest, encodeFooter(this.#header, [entry]));
+      await this.#gather(digest);
+      await this.#gather(encodeFooter(this.#header, [entry]));
       await this.#flush();
       await this.#file.write([prefix], packHeaderBytes);
       await this.#file.sync();
@@ -105,18 +104,26 @@ class StreamPack implements BodyStream {
   async abort(): Promise<void> {
     if (this.#state === 'finished' || this.#state === 'aborted') return;
     this.#state = 'aborted';
-    this.#gathered = [];
     await this.#file.close();
     await removePack(this.#files, this.#path);
   }
 
+  /** Copies, because the caller uses its buffer again; writes each time that half a megabyte is full. */
+  async #gather(piece: Uint8Array): Promise<void> {
+    let at = 0;
+    while (at < piece.length) {
+      const count = Math.min(piece.length - at, gatherBytes - this.#gatheredBytes);
+      this.#gathered.set(piece.subarray(at, at + count), this.#gatheredBytes);
+      this.#gatheredBytes += count;
+      at += count;
+      if (this.#gatheredBytes === gatherBytes) await this.#flush();
+    }
+  }
+
   async #flush(): Promise<void> {
-    const pieces = this.#gathered;
-    this.#gathered = [];
+    await this.#file.write([this.#gathered.subarray(0, this.#gatheredBytes)], this.#end);
+    this.#end += this.#gatheredBytes;
     this.#gatheredBytes = 0;
-    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-    await this.#file.write(pieces, this.#end);
-    this.#end += length;
   }
 
   async #guard(work: () => Promise<void>): Promise<void> {
@@ -124,7 +131,6 @@ class StreamPack implements BodyStream {
       await work();
     } catch (cause) {
       this.#state = 'failed';
-      this.#gathered = [];
       throw writeFailure(this.#pack, cause);
     }
   }
