@@ -4,10 +4,16 @@ import { Ledger1763942400001 } from './0001-ledger.ts';
 import { Vault1763942400002 } from './0002-vault.ts';
 import { Archive1763942400003 } from './0003-archive.ts';
 import { Mailbox1763942400004 } from './0004-mailbox.ts';
+import { Access } from './0005-access.ts';
+import { Intake } from './0006-intake.ts';
+import { Platform1763942400007 } from './0007-platform.ts';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Ledger1763942400001,
   Vault1763942400002,
   Archive1763942400003,
   Mailbox1763942400004,
+  Access,
+  Intake,
+  Platform1763942400007,
 ];

@@ -25,6 +25,7 @@ export const logEvents = {
   'key.service.troubled': "The key service met a trouble that is no caller's fault.",
   'lease.holder.lost': 'This node lost a lease.',
   'lease.holder.taken': 'This node took a lease.',
+  'lease.renewal.failed': 'A lease could not be renewed this time.',
   'ledger.sequencer.failed': 'The sequencer does not go on by itself.',
   'lmtp.connection.failed': 'An LMTP connection broke.',
   'lmtp.transaction.failed': 'An LMTP transaction ended in an unexpected error.',
