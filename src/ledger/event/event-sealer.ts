@@ -7,6 +7,7 @@ import { eventBytesMax } from '../../kernel/limits.ts';
 import { type Clock, rfc3339Micros, type UnixMs } from '../../kernel/time.ts';
 import { canonicalBytes, type JsonValue } from './canonical-json.ts';
 import { type EventDraft, type SealedEvent, type SideRow, systemActor } from './draft.ts';
+import { isLeafToken } from './leaf-projection.ts';
 import { eventRegistry } from './registry.ts';
 import {
   sealSide,
@@ -26,12 +27,18 @@ export interface EventSealer {
   void(q: number): void;
   /** `audit.void` events for the numbers so far; MUST go into the next batch. */
   takeVoids(): SealedEvent[];
+  /**
+   * Runs one writer after the other, first come first served. From sealing to COMMIT nobody else may
+   * seal, else a crash could leave a number missing below one that committed, and that is what
+   * tampering looks like. Not to be nested.
+   */
+  exclusive<T>(run: () => Promise<T>): Promise<T>;
 }
 
 export interface EventSealerDeps {
   /** Name of this node, stable over restarts. */
   readonly node: string;
-  /** Fresh random uuid of this process. */
+  /** Fresh random uuid of this sealer; a new one at every start. */
   readonly boot: string;
   readonly organisation: OrganisationId;
   /** Which part of the server seals: `worker`, `keys`, `sequencer`, … */
@@ -42,6 +49,9 @@ export interface EventSealerDeps {
   /** Left out where no event carries personal values. */
   readonly side?: { readonly keyring: SideKeyring; readonly cipher: Pick<SideCipher, 'seal'> };
 }
+
+// One sealer belongs to one serial writer: the committer, the sequencer and the administration of a
+// process have one each, with boot ids of their own.
 
 /** Numbers named by one `audit.void`. */
 const rangesPerVoid = 500;
@@ -56,6 +66,7 @@ export function createEventSealer(deps: EventSealerDeps): EventSealer {
   const carried = new Map<number, readonly number[]>();
 
   const seal = (draft: EventDraft): SealedEvent => {
+    checkTokens(draft);
     const micros = Math.max(deps.clock.now() * 1000, lastMicros + 1);
     const ms = Math.floor(micros / 1000) as UnixMs;
     const id = uuidV7(ms, deps.random(16)) as EventId;
@@ -95,9 +106,17 @@ export function createEventSealer(deps: EventSealerDeps): EventSealer {
     return out;
   };
 
+  let last: Promise<unknown> = Promise.resolve();
+
   return {
     seal,
     takeVoids,
+    exclusive(run) {
+      const done = last.then(run);
+      // Whoever comes next waits for the end, not for the outcome; the caller gets that.
+      last = done.catch(() => undefined);
+      return done;
+    },
     void(q) {
       pending.push(q);
       const again = carried.get(q);
@@ -107,6 +126,12 @@ export function createEventSealer(deps: EventSealerDeps): EventSealer {
       }
     },
   };
+}
+
+/** The columns of audit_log repeat these; what they cannot hold must not become a leaf. */
+function checkTokens(draft: EventDraft): void {
+  assert(isLeafToken(draft.actor.p), 'a pseudonym is a printable token');
+  for (const { id } of draft.objects) assert(isLeafToken(id), 'an object id is a printable token');
 }
 
 interface Stamp {

@@ -57,27 +57,43 @@ function sideInsert(client: pg.ClientBase, rows: readonly SideRow[]): Promise<nu
 
 /**
  * A transaction outside the committer (administration): the events' inbox row comes first, then `run`,
- * which gives the rows it changes the ids of these events. If it fails, the numbers are voided.
+ * which gives the rows it changes the ids of these events. If it fails, the numbers are voided. Calls
+ * with one sealer run one after the other; `run` MUST NOT call it again with the same sealer.
  */
-export async function withEvents<T>(
-  database: Database,
+export function withEvents<T>(
+  database: Pick<Database, 'transaction'>,
   sealer: EventSealer,
   drafts: readonly EventDraft[],
   run: (client: pg.ClientBase, events: readonly SealedEvent[]) => Promise<T>,
 ): Promise<T> {
-  const events: SealedEvent[] = [];
-  let all: readonly SealedEvent[] = events;
-  try {
-    for (const draft of drafts) events.push(sealer.seal(draft));
-    all = [...events, ...sealer.takeVoids()];
-    return await database.transaction(async (client) => {
-      await inboxInsert(client, all);
-      return await run(client, events);
-    });
-  } catch (error) {
-    for (const event of all) sealer.void(event.q);
-    throw error;
-  }
+  return sealer.exclusive(async () => {
+    const events: SealedEvent[] = [];
+    let all: readonly SealedEvent[] = events;
+    try {
+      for (const draft of drafts) events.push(sealer.seal(draft));
+      all = [...events, ...sealer.takeVoids()];
+      return await database.transaction(async (client) => {
+        await inboxInsert(client, all);
+        return await run(client, events);
+      });
+    } catch (error) {
+      for (const event of all) sealer.void(event.q);
+      throw error;
+    }
+  });
+}
+
+const selectAge = statement<{ ms: number | null }>(
+  'ledger.inbox.age',
+  `SELECT (extract(epoch FROM clock_timestamp() - (SELECT at FROM public.audit_inbox ORDER BY id LIMIT 1)) * 1000)::float8 AS ms`,
+);
+
+/**
+ * Milliseconds since the oldest event that the sequencer has not taken, 0 if there is none: what
+ * back-pressure and readiness go by. A healthy ledger stays under a second.
+ */
+export async function inboxAgeMs(client: Queryable): Promise<number> {
+  return Math.max(0, (await selectAge.first(client))?.ms ?? 0);
 }
 
 /**
