@@ -4,6 +4,7 @@ import type { Database } from '../platform/postgres/database.ts';
 import type { KeyClient } from '../vault/keys/types.ts';
 import type { CustodianId } from '../kernel/ids.ts';
 import type { Clock } from '../kernel/time.ts';
+import type { Turns } from './account/turns.ts';
 import type { RecentClaims } from './state/recent-claims.store.ts';
 import type { SnapshotWriter } from './state/snapshot-writer.store.ts';
 import type { StateCache } from './state/state-cache.ts';
@@ -18,6 +19,8 @@ export interface Room {
   readonly states: StateCache;
   readonly claims: RecentClaims;
   readonly snapshots: SnapshotWriter;
+  /** Changes of folder trees, by account. */
+  readonly treeTurns: Turns;
   /** How long a state that was sure of itself is used without asking PostgreSQL. */
   readonly trustMs: number;
 }

@@ -9,6 +9,7 @@ import type { HintBus } from '../platform/hints/hint-bus.ts';
 import type { OpenGrant } from '../vault/keys/types.ts';
 import { createAccountView } from './account/account-view.ts';
 import { readAccount, readAccountByAddress, readAccounts } from './account/directory-read.store.ts';
+import { Turns } from './account/turns.ts';
 import { mailboxesDraft } from './drafts.ts';
 import { accountName, foldName, withoutDetail } from './names/account-name.ts';
 import { inboxName } from './names/folder-name.ts';
@@ -72,6 +73,7 @@ export function createMailboxService(deps: MailboxDeps): MailboxService {
       changesMin: deps.snapshotChanges ?? snapshotChangesDefault,
       onError: deps.onBackgroundError ?? ignore,
     }),
+    treeTurns: new Turns(),
     trustMs: deps.trustMs ?? trustMsDefault,
   });
 }

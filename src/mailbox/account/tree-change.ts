@@ -15,7 +15,8 @@ import type { Tree, TreePlan } from './folder-plan.ts';
 
 /** An event of 16 KiB names so many mailboxes. */
 const mailboxesPerEvent = 100;
-const plansMax = 8;
+/** Of several processes that change one tree at once, one gets through every time. */
+const plansMax = 16;
 
 export interface TreeScope {
   readonly room: Room;
@@ -25,7 +26,17 @@ export interface TreeScope {
 }
 
 /** @throws PostsealError of the plan, or `store.conflict` when the tree never held still. */
-export async function changeTree(
+export function changeTree(
+  scope: TreeScope,
+  op: EventName,
+  actor: Actor,
+  plan: (tree: Tree) => TreePlan,
+): Promise<void> {
+  const { room, account } = scope;
+  return room.treeTurns.run(account.id, () => planUntilItHolds(scope, op, actor, plan));
+}
+
+async function planUntilItHolds(
   scope: TreeScope,
   op: EventName,
   actor: Actor,
