@@ -35,6 +35,25 @@ const padding = 61;
  * that joined base64 texts decode each. A last single sextet is dropped.
  */
 export function decodeBase64(bytes: Uint8Array): Uint8Array {
+  if (isOrdinary(bytes)) {
+    const { buffer, byteOffset, byteLength } = bytes;
+    return Buffer.from(Buffer.from(buffer, byteOffset, byteLength).toString('latin1'), 'base64');
+  }
+  return decodeDamaged(bytes);
+}
+
+/** Node decodes a hundred times faster, but stops at the first "=" and takes "-" and "_" for digits. */
+function isOrdinary(bytes: Uint8Array): boolean {
+  if (bytes.includes(45) || bytes.includes(95)) return false;
+  const end = bytes.indexOf(padding);
+  if (end < 0) return true;
+  for (let i = end; i < bytes.length; i += 1) {
+    if (sextets[bytes[i] ?? 0] !== invalid) return false;
+  }
+  return true;
+}
+
+function decodeDamaged(bytes: Uint8Array): Uint8Array {
   const out = Buffer.allocUnsafe(Math.ceil((bytes.length * 3) / 4) + 3);
   let length = 0;
   let bits = 0;

@@ -3,21 +3,44 @@
 import { headerLines } from './header.ts';
 import type { ParsedMessage } from './part.ts';
 
-/** Lower case. A change here changes what older cells lack; see docs/formats/cell.md. */
+/**
+ * Version of the set. Absence in a cell means absence in the message only for the set that the cell
+ * was made with: a field may be added only together with a new version that the cell carries.
+ */
+export const usualFieldsVersion = 1;
+
+/**
+ * Lower case. What list views of Thunderbird, Apple Mail, Outlook, K-9, Roundcube and mutt ask for;
+ * most are absent in most mail, so that a cell stays small. Trace fields are left out for their size.
+ */
 export const usualFields: ReadonlySet<string> = new Set([
+  'auto-submitted',
   'bcc',
   'cc',
+  'chat-version',
+  'content-description',
   'content-disposition',
+  'content-language',
   'content-transfer-encoding',
   'content-type',
   'date',
   'delivered-to',
+  'disposition-notification-to',
+  'followup-to',
   'from',
   'importance',
   'in-reply-to',
+  'lines',
   'list-id',
+  'list-post',
+  'list-subscribe',
+  'list-unsubscribe',
+  'mail-followup-to',
+  'mail-reply-to',
   'message-id',
   'mime-version',
+  'newsgroups',
+  'precedence',
   'priority',
   'references',
   'reply-to',
@@ -25,7 +48,13 @@ export const usualFields: ReadonlySet<string> = new Set([
   'sender',
   'subject',
   'to',
+  'x-k9mail-identity',
+  'x-label',
+  'x-ms-has-attach',
+  'x-original-to',
   'x-priority',
+  'x-uniform-type-identifier',
+  'x-universally-unique-identifier',
 ]);
 
 /** The raw lines of the usual fields in their order, with line ends, as latin1. */

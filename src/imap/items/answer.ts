@@ -1,0 +1,38 @@
+// What a FETCH item of content is answered with. Evaluation is pure: it says which octets of the original
+// it needs; the caller opens, reads and streams them.
+import type { MessageStructure } from '../../mime/part.ts';
+import type { Encoder } from '../wire/encoder.ts';
+
+/** The deepest data that an item may need: nothing sealed, the metadata cell, the original. */
+export type ItemNeed = 'none' | 'metadata' | 'body';
+
+/** Ready: writes label and value. */
+export interface InlineAnswer {
+  readonly kind: 'inline';
+  write(enc: Encoder): void;
+}
+
+/** `label`, a space, and a literal of the octets `[from, to)` of the original. Never empty. */
+export interface OctetsAnswer {
+  readonly kind: 'octets';
+  readonly label: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Needs the octets `[from, to)` of the original first. */
+export interface DerivedAnswer {
+  readonly kind: 'derive';
+  readonly from: number;
+  readonly to: number;
+  finish(bytes: Uint8Array): ItemAnswer;
+}
+
+export type ItemAnswer = InlineAnswer | OctetsAnswer | DerivedAnswer;
+
+/** What there is of a message without reading its body: see `RecordMetadata` of the archive. */
+export interface ItemSource {
+  /** Raw usual header lines (src/mime/usual-fields.ts). */
+  readonly headerLines: Uint8Array;
+  readonly structure: MessageStructure;
+}
