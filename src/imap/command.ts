@@ -1,5 +1,6 @@
 // A command is a row: its names, where it may stand, what it does to sequence numbers, how it is read
 // and what it does (RFC 9051 §6). It is read to its end, then its state is checked, then it runs.
+import type { MailboxId } from '../kernel/ids.ts';
 import type { AppendHead } from './wire/decode-append.ts';
 import type { Decoder } from './wire/decoder.ts';
 import type { LiteralStart } from './wire/raw-command.ts';
@@ -53,14 +54,19 @@ export interface CommandSpec<A> {
 export interface StreamSpec<H> {
   /** Reads up to the literal. */
   parseHead(dec: Decoder): H;
-  /** Throws `ImapError` to refuse the literal before an octet of it is taken. */
-  admit(session: Session, head: H, literal: LiteralStart): Promise<void>;
+  /**
+   * Says where the octets go. Throws `ImapError` to refuse the literal before one of them is taken.
+   */
+  admit(session: Session, head: H, literal: LiteralStart): Promise<MailboxId>;
   /** Takes the octets; what it returns finishes the command once its line has ended well. */
   receive(
     session: Session,
-    head: H,
-    literal: LiteralStart,
-    octets: AsyncIterable<Uint8Array>,
+    incoming: {
+      readonly head: H;
+      readonly mailbox: MailboxId;
+      readonly literal: LiteralStart;
+      readonly octets: AsyncIterable<Uint8Array>;
+    },
   ): Promise<ReceivedLiteral>;
 }
 

@@ -36,6 +36,7 @@ export class Connection {
   #socket: Socket;
   #tls: boolean;
   #ending = false;
+  #farewell: string | null = null;
 
   constructor(socket: Socket, listener: ListenerKind, deps: ImapDeps) {
     this.#deps = deps;
@@ -73,6 +74,11 @@ export class Connection {
   /** Says BYE and hangs up: shutdown, kick, limits. Safe at any time. */
   async goodbye(text: string): Promise<void> {
     if (this.#ending) return;
+    if (this.#out.midLine) {
+      // BYE would become part of a literal: the loop says it when the running command has ended.
+      this.#farewell = text;
+      return;
+    }
     this.#ending = true;
     try {
       await this.#out.line(`* BYE ${text}`);
@@ -88,6 +94,7 @@ export class Connection {
       const event = await this.#input.next();
       if (event === null) return;
       await this.#handle(event);
+      if (this.#farewell !== null) await this.goodbye(this.#farewell);
       if (this.#conduct.clientBugs >= this.#deps.settings.badCommandsMax) {
         await this.goodbye('Too many commands that are not IMAP');
       }
@@ -130,10 +137,10 @@ export class Connection {
     policy: Extract<LiteralPolicy, { kind: 'stream' }>,
     literal: LiteralStart,
   ): Promise<void> {
-    const { command, head, stream } = policy;
+    const { command, head, stream, mailbox } = policy;
     const watch = startWatch(this.#session);
     const octets = new LiteralOctets(this.#input);
-    const outcome = await stream.receive(this.#session, head, literal, octets).then(
+    const outcome = await stream.receive(this.#session, { head, mailbox, literal, octets }).then(
       (received) => ({ received }),
       (error: unknown) => ({ error }),
     );
@@ -191,6 +198,10 @@ export class Connection {
       end: () => {
         this.#ending = true;
       },
+      abort: () => {
+        this.#ending = true;
+        this.#socket.destroy();
+      },
     };
   }
 
@@ -234,7 +245,7 @@ export class Connection {
       // Resets are how clients leave; the loop ends by the close that follows.
       this.#deps.log.debug('imap.connection.error', {
         session: this.#session.id,
-        error: error.message,
+        error,
       });
     });
     this.#input.attach(socket);
@@ -259,7 +270,7 @@ export class Connection {
   #logFault(error: unknown): void {
     this.#deps.log.error('imap.connection.failed', {
       session: this.#session.id,
-      error: error instanceof Error ? (error.stack ?? error.message) : 'not an error',
+      error,
     });
   }
 }

@@ -5,16 +5,10 @@ import type { Committer } from '../archive/committer/types.ts';
 import type { SignIn } from '../access/sign-in.ts';
 import type { UnixMs } from '../kernel/time.ts';
 import type { MailboxService } from '../mailbox/types.ts';
+import type { Log } from '../platform/log/log.ts';
 import type { SessionTrace } from './session-trace.ts';
 
 export type ListenerKind = 'imap' | 'imaps';
-
-export interface ImapLog {
-  error(event: string, fields?: Readonly<Record<string, unknown>>): void;
-  warn(event: string, fields?: Readonly<Record<string, unknown>>): void;
-  info(event: string, fields?: Readonly<Record<string, unknown>>): void;
-  debug(event: string, fields?: Readonly<Record<string, unknown>>): void;
-}
 
 export interface ImapSettings {
   /** Octets of a command without literals (RFC 7162 §4 asks for 8,192 at least). */
@@ -61,7 +55,7 @@ export interface ImapDeps {
   readonly archive: Archive;
   readonly committer: Committer;
   readonly signIn: Pick<SignIn, 'account' | 'accountEnded'>;
-  readonly log: ImapLog;
+  readonly log: Log;
   readonly trace: SessionTrace;
   readonly clock: { now(): UnixMs };
   /** The certificate of now; asked for each handshake of STARTTLS. Absent: no TLS. */

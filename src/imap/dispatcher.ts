@@ -1,7 +1,6 @@
 // From a framed command to its tagged answer (RFC 9051 §2.2): tag, row, arguments to their end, state,
 // run, news, answer. Errors become answers here and nowhere else.
 import { performance } from 'node:perf_hooks';
-import { PostsealError } from '../kernel/errors.ts';
 import type { Command, CommandCall, Completion } from './command.ts';
 import { commandOf } from './commands/index.ts';
 import { answerOf } from './error-answers.ts';
@@ -19,9 +18,13 @@ export interface CommandHead {
   readonly dec: Decoder;
 }
 
+/** Longer ones are no tags of any client, and are not echoed. */
+const tagBytesMax = 128;
+
 /** The tag, as far as there is one: errors are answered to it. */
 export function tagOf(raw: RawCommand): string | null {
-  return new Decoder(raw).tag();
+  const tag = new Decoder(raw).tag();
+  return tag !== null && tag.length <= tagBytesMax ? tag : null;
 }
 
 /** Reads tag and name. Throws `ImapError` BAD for a name that no row has. */
@@ -125,9 +128,7 @@ function logFault(session: Session, row: Command | undefined, error: unknown): v
   session.deps.log.error('imap.command.failed', {
     session: session.id,
     command: row?.name ?? 'unknown',
-    code: error instanceof PostsealError ? error.code : 'internal',
-    error: error instanceof Error ? (error.stack ?? error.message) : 'not an error',
-    ...(error instanceof PostsealError ? error.fields : {}),
+    error,
   });
 }
 

@@ -116,7 +116,7 @@ export async function startImapServer(
       table.take(socket, 'imaps');
     });
     secure.on('tlsClientError', (error, socket) => {
-      deps.log.debug('imap.tls.failed', { error: error.message });
+      deps.log.debug('imap.tls.failed', { error });
       socket.destroy();
     });
     servers.push(secure);

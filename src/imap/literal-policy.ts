@@ -1,6 +1,7 @@
 // What becomes of a literal, decided when it is announced and from the command's head alone (RFC 9051
 // §4.3): a message is streamed, an argument is kept if it is small, anything else is refused before it
 // costs memory.
+import type { MailboxId } from '../kernel/ids.ts';
 import { checkState, readHead, type CommandHead } from './dispatcher.ts';
 import type { Session } from './session.ts';
 import type { AppendHead } from './wire/decode-append.ts';
@@ -20,7 +21,10 @@ export type LiteralPolicy =
       readonly command: CommandHead;
       readonly head: AppendHead;
       readonly stream: StreamSpec<AppendHead>;
+      readonly mailbox: MailboxId;
     };
+
+type StreamHead = Omit<Extract<LiteralPolicy, { kind: 'stream' }>, 'mailbox'>;
 
 /** Decides; throws what `admit`, the state or the grammar says, which refuses the literal too. */
 export async function decideLiteral(
@@ -31,8 +35,8 @@ export async function decideLiteral(
   const streamed = session.state === 'not-authenticated' ? null : streamHead(session, raw);
   if (streamed !== null) {
     checkState(session, streamed.command.row);
-    await streamed.stream.admit(session, streamed.head, literal);
-    return streamed;
+    const mailbox = await streamed.stream.admit(session, streamed.head, literal);
+    return { ...streamed, mailbox };
   }
   const limits = session.state === 'not-authenticated' ? unknownClient : knownClient;
   let kept = literal.size;
@@ -42,10 +46,7 @@ export async function decideLiteral(
 }
 
 /** The command, if it is one that streams and stands right before its last argument. */
-function streamHead(
-  session: Session,
-  raw: RawCommand,
-): Extract<LiteralPolicy, { kind: 'stream' }> | null {
+function streamHead(session: Session, raw: RawCommand): StreamHead | null {
   try {
     const command = readHead(session, raw);
     const stream = command.row.stream;

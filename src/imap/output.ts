@@ -35,6 +35,14 @@ export class Output {
     return this.#socket.destroyed || this.#socket.writableEnded;
   }
 
+  /** Enough has gathered to be sent: call `relieve`. */
+  get isFull(): boolean {
+    return this.#enc.length >= flushBytes;
+  }
+
+  /** A line was begun and partly sent: nothing else may be written before its end. */
+  midLine = false;
+
   /** Where responses are written; do not keep it over `setMode`. */
   get enc(): Encoder {
     return this.#enc;
@@ -53,7 +61,7 @@ export class Output {
 
   /** Flushes if enough has gathered, and lets others run: called between the parts of an answer. */
   async relieve(): Promise<void> {
-    if (this.#enc.length < flushBytes) return;
+    if (!this.isFull) return;
     await this.flush();
     await nextTurn();
   }

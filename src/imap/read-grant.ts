@@ -88,8 +88,7 @@ export class ReadGrants {
         fields: { bytes, reads: this.#events.slice(0, 100) },
       })
       .catch((error: unknown) => {
-        const reason = error instanceof Error ? error.message : 'unknown';
-        deps.log.error('imap.read.end-unrecorded', { session: this.#session.id, reason });
+        deps.log.error('imap.read.end-unrecorded', { session: this.#session.id, error });
       });
   }
 

@@ -40,6 +40,8 @@ export interface ConnectionDoor {
   readonly bytesIn: number;
   /** No further command is read. */
   end(): void;
+  /** Cuts the connection: an announced literal cannot be finished. */
+  abort(): void;
 }
 
 export type Enabled = 'CONDSTORE' | 'IMAP4rev2';

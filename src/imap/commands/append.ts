@@ -1,14 +1,21 @@
 // APPEND (RFC 9051 §6.3.12, RFC 4315, RFC 7888, RFC 7889, RFC 3516): the message is parsed, sealed and
 // packed while its octets come in, and acknowledged when the record and its place are durable.
-import { command, type Completion, type ReceivedLiteral, signedInStates } from '../command.ts';
+import {
+  command,
+  type Completion,
+  type ReceivedLiteral,
+  signedInStates,
+  type StreamSpec,
+} from '../command.ts';
 import type { Session } from '../session.ts';
-import type { FolderInfo } from '../../mailbox/types.ts';
 import type { MailboxId } from '../../kernel/ids.ts';
 import type { PreparedRecord } from '../../archive/types.ts';
 import { type AppendHead, expectAppendHead } from '../wire/decode-append.ts';
 import type { Decoder } from '../wire/decoder.ts';
 import { ImapError } from '../wire/imap-error.ts';
 import type { LiteralStart } from '../wire/raw-command.ts';
+
+type Incoming = Parameters<StreamSpec<AppendHead>['receive']>[1];
 
 /** Smaller messages are taken whole, which is the quicker way in. */
 const wholeBytesMax = 262_144;
@@ -40,30 +47,22 @@ function parseHead(dec: Decoder): AppendHead {
   return expectAppendHead(dec);
 }
 
-async function admit(session: Session, head: AppendHead, literal: LiteralStart): Promise<void> {
+async function admit(
+  session: Session,
+  head: AppendHead,
+  literal: LiteralStart,
+): Promise<MailboxId> {
   if (literal.size > session.deps.settings.messageBytesMax) {
     throw new ImapError('NO', 'TOOBIG', 'The message is too large');
   }
   if (literal.size === 0) throw new ImapError('NO', 'CANNOT', 'The message is empty');
-  await target(session, head);
-}
-
-async function target(session: Session, head: AppendHead): Promise<FolderInfo & { id: MailboxId }> {
   const folder = await session.account.find(head.mailbox);
-  const id = folder?.id;
-  if (folder === undefined || id === undefined) {
-    throw new ImapError('NO', 'TRYCREATE', 'There is no such mailbox');
-  }
-  return { ...folder, id };
+  if (folder?.id === undefined) throw new ImapError('NO', 'TRYCREATE', 'There is no such mailbox');
+  return folder.id;
 }
 
-async function receive(
-  session: Session,
-  head: AppendHead,
-  literal: LiteralStart,
-  octets: AsyncIterable<Uint8Array>,
-): Promise<ReceivedLiteral> {
-  const { id } = await target(session, head);
+async function receive(session: Session, incoming: Incoming): Promise<ReceivedLiteral> {
+  const { literal, octets, head, mailbox } = incoming;
   const record = await session.deps.archive.prepare({
     custodian: session.signedIn.account.custodian,
     source: 'append',
@@ -74,7 +73,7 @@ async function receive(
     abandon: () => record.discard(),
     finish: async () => {
       try {
-        return await commit(session, { head, id, record });
+        return await commit(session, { head, id: mailbox, record });
       } catch (error) {
         await record.discard();
         throw error;

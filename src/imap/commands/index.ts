@@ -7,6 +7,7 @@ import { copy, move } from './copy.ts';
 import { enable } from './enable.ts';
 import { expunge } from './expunge.ts';
 import { create, remove, rename, subscribe, unsubscribe } from './folders.ts';
+import { fetch } from './fetch.ts';
 import { id } from './id.ts';
 import { idle } from './idle.ts';
 import { close, unselect } from './leave.ts';
@@ -15,6 +16,7 @@ import { login } from './login.ts';
 import { logout } from './logout.ts';
 import { namespace } from './namespace.ts';
 import { check, noop } from './noop.ts';
+import { search } from './search.ts';
 import { examine, select } from './select.ts';
 import { startTls } from './starttls.ts';
 import { status } from './status.ts';
@@ -46,6 +48,8 @@ export const commands: readonly Command[] = [
   check,
   close,
   unselect,
+  fetch,
+  search,
   store,
   expunge,
   copy,

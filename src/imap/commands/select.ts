@@ -1,5 +1,6 @@
 // SELECT and EXAMINE (RFC 9051 §6.3.2, §6.3.3, RFC 3501 §6.3.1, RFC 7162 §3.1.8).
 import { type Command, command, type Completion, signedInStates } from '../command.ts';
+import { andBits, seenBit } from '../../mailbox/flags/bits.ts';
 import { SelectedMailbox } from '../selected-mailbox.ts';
 import type { Session } from '../session.ts';
 import { expectSelectArguments, type SelectArguments } from '../wire/decode-select.ts';
@@ -66,8 +67,7 @@ function firstUnseen(mailbox: SelectedMailbox): number | null {
   const snapshot = mailbox.view.snapshot();
   const count = snapshot.uids.length;
   for (let index = 0; index < count; index += 1) {
-    // Bit 0 is \Seen.
-    if (snapshot.flags(index) % 2 === 0) return index + 1;
+    if (andBits(snapshot.flags(index), seenBit) === 0) return index + 1;
   }
   return null;
 }
@@ -86,7 +86,6 @@ function recordSelection(session: Session, mailbox: SelectedMailbox): void {
       fields: { mode: mailbox.view.mode },
     })
     .catch((error: unknown) => {
-      const reason = error instanceof Error ? error.message : 'unknown';
-      deps.log.warn('imap.selection.unrecorded', { session: session.id, reason });
+      deps.log.warn('imap.selection.unrecorded', { session: session.id, error });
     });
 }

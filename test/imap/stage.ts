@@ -1,0 +1,217 @@
+// What the suites of this room stand on: the whole way from a socket to sealed bytes – PostgreSQL, key
+// service on a key file, packs in a temporary folder, committer, archive, mailboxes, sign-in – in one
+// process, with listeners on free ports.
+import { execFileSync } from 'node:child_process';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import { createAccountCredentials } from '../../src/access/account-credentials.ts';
+import { createSignIn } from '../../src/access/sign-in.ts';
+import { SignInThrottle } from '../../src/access/throttle.ts';
+import { createArchive } from '../../src/archive/archive.ts';
+import { createCommitter } from '../../src/archive/committer/committer.ts';
+import { ensureOrganisation } from '../../src/archive/custodians.store.ts';
+import { type ImapSettings, imapSettingsDefault } from '../../src/imap/deps.ts';
+import { type ImapServer, startImapServer } from '../../src/imap/listener.ts';
+import { createSessionTrace, type SessionTrace } from '../../src/imap/session-trace.ts';
+import type { OrganisationId } from '../../src/kernel/ids.ts';
+import { Secret } from '../../src/kernel/secret.ts';
+import type { UnixMs } from '../../src/kernel/time.ts';
+import { createPseudonyms } from '../../src/ledger/event/actor-keys.store.ts';
+import { systemActor } from '../../src/ledger/event/draft.ts';
+import { createEventSealer, type EventSealer } from '../../src/ledger/event/event-sealer.ts';
+import { mailboxLock } from '../../src/mailbox/parts/mailbox-lock.store.ts';
+import { createMailboxService } from '../../src/mailbox/service.ts';
+import { createHintBus } from '../../src/platform/hints/hint-bus.ts';
+import { openDatabase } from '../../src/platform/postgres/database.ts';
+import { openKeyfileStore } from '../../src/vault/keyfile/keyfile-store.ts';
+import { createKeyClient } from '../../src/vault/keys/client.ts';
+import { createSideKeyring, sideCipher } from '../../src/vault/keys/side-keyring.ts';
+import { createPackStore } from '../../src/vault/packs/pack-store.ts';
+import { createSealPool } from '../../src/vault/sealing/seal-pool.ts';
+import { startKeyService } from '../../src/vault/service/key-service.ts';
+import { createMemoryLog, type MemoryLog } from '../harness/memory-log.ts';
+import { startTestDatabase, type TestDatabase } from '../harness/postgres.ts';
+import type { Door } from '../wire/transcript.ts';
+
+const clock = { now: () => Date.now() as UnixMs };
+const random = (n: number): Buffer => randomBytes(n);
+
+export interface ImapStage {
+  readonly server: ImapServer;
+  readonly plain: Door;
+  readonly secure: Door;
+  readonly db: TestDatabase;
+  readonly log: MemoryLog;
+  readonly trace: SessionTrace;
+  /** A new account; the password is the same for all. */
+  newAccount(): Promise<{ readonly name: string; readonly password: string }>;
+  /** Names of the events in the ledger's inbox with their fields, in order. */
+  events(): Promise<{ readonly op: string; readonly f: Record<string, unknown> }[]>;
+  close(): Promise<void>;
+}
+
+const password = 'a password of sixteen';
+
+export async function openImapStage(settings: Partial<ImapSettings> = {}): Promise<ImapStage> {
+  const db = await startTestDatabase();
+  const home = mkdtempSync(join(tmpdir(), 'postseal-imap-'));
+  mkdirSync(join(home, 'packs'));
+  const organisation = randomUUID() as OrganisationId;
+  const newSealer = (component: string, side?: Parameters<typeof createEventSealer>[0]['side']) =>
+    createEventSealer({
+      node: 'test',
+      boot: randomUUID(),
+      organisation,
+      component,
+      clock,
+      random,
+      ...(side === undefined ? {} : { side }),
+    });
+  const admin = newSealer('admin');
+  const database = await openDatabase({ url: db.url, poolMax: 5 });
+  await ensureOrganisation({ db: database, sealer: admin }, organisation);
+  const log = createMemoryLog();
+  const keyService = await startKeyFile(home, {
+    database,
+    organisation,
+    sealer: newSealer('keys'),
+  });
+  const keys = createKeyClient({ socketPath: keyService.socketPath });
+  const keyring = createSideKeyring(keys);
+  const sealer = newSealer('worker', { keyring, cipher: sideCipher });
+  const committer = createCommitter({ db: database, sealer, organisation, mailboxLock });
+  const store = createPackStore({ root: join(home, 'packs'), random });
+  const seals = createSealPool();
+  const monotonic = (): number => performance.now();
+  const archiveDeps = { db: database, keys, store, seals, committer, sealer: admin, organisation };
+  const archive = createArchive({ ...archiveDeps, monotonic });
+  const ensureCustodian: Parameters<typeof createMailboxService>[0]['ensureCustodian'] = (id) =>
+    archive.ensureCustodian(id, 'person');
+  const mailboxes = createMailboxService({
+    db: database,
+    committer,
+    keys,
+    ensureCustodian,
+    clock,
+    hints: createHintBus(),
+  });
+  const pseudonyms = createPseudonyms({ database, keyring, cipher: sideCipher, random });
+  const throttle = new SignInThrottle();
+  const signIn = createSignIn({
+    database,
+    committer,
+    keys,
+    pseudonyms,
+    mailboxes,
+    throttle,
+    clock,
+  });
+  const credentials = createAccountCredentials({ database, sealer: admin });
+  const trace = createSessionTrace();
+  const tls = certificate(home);
+  const context = createSecureContext(tls);
+  const server = await startImapServer(
+    {
+      settings: { ...imapSettingsDefault, failedSignInMs: 20, keepAliveMs: 60_000, ...settings },
+      mailboxes,
+      archive,
+      committer,
+      signIn,
+      log,
+      trace,
+      clock,
+      secureContext: () => context,
+      version: '0.1.0',
+    },
+    { imap: { host: '127.0.0.1', port: 0 }, imaps: { host: '127.0.0.1', port: 0 }, tls },
+  );
+  let accounts = 0;
+  return {
+    server,
+    plain: { port: server.imap?.port ?? 0, tls: false },
+    secure: { port: server.imaps?.port ?? 0, tls: true },
+    db,
+    log,
+    trace,
+    newAccount: async () => {
+      accounts += 1;
+      const name = `user${accounts}@example.com`;
+      const account = await mailboxes.createAccount({ name, actor: systemActor });
+      const hash = await credentials.check(Secret.fromText(password));
+      await credentials.set(account, hash, systemActor);
+      return { name, password };
+    },
+    events: async () => {
+      const { rows } = await db.database.pool.query<{ body: Buffer }>(
+        'SELECT unnest(bodies) AS body FROM audit_inbox ORDER BY 1',
+      );
+      return rows.map(({ body }) => {
+        const leaf = JSON.parse(body.toString('utf8')) as { op: string; f?: object };
+        return { op: leaf.op, f: { ...leaf.f } };
+      });
+    },
+    close: async () => {
+      await server.close();
+      await mailboxes.close();
+      archive.close();
+      await committer.close();
+      await seals.close();
+      await store.close();
+      await keys.close();
+      await keyService.close();
+      await database.close();
+      await db.drop();
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+async function startKeyFile(
+  home: string,
+  deps: {
+    readonly database: Parameters<typeof startKeyService>[0]['database'];
+    readonly organisation: OrganisationId;
+    readonly sealer: EventSealer;
+  },
+): ReturnType<typeof startKeyService> {
+  const store = await openKeyfileStore({
+    path: join(home, 'keys.sealed'),
+    passphrase: Secret.fromText('for tests only'),
+    organisationId: deps.organisation,
+  });
+  const service = await startKeyService({
+    ...deps,
+    store,
+    socketPath: join(home, 'keys.sock'),
+    now: () => Date.now(),
+    onError: (error) => {
+      throw error;
+    },
+  });
+  return {
+    ...service,
+    close: async () => {
+      await service.close();
+      await store.close();
+    },
+  };
+}
+
+function certificate(home: string): { readonly key: Buffer; readonly cert: Buffer } {
+  const [key, cert] = [join(home, 'key.pem'), join(home, 'cert.pem')];
+  const request = [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+  ];
+  const names = ['-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=localhost'];
+  execFileSync('openssl', [...request, ...names], { stdio: 'ignore' });
+  return { key: readFileSync(key), cert: readFileSync(cert) };
+}
