@@ -14,7 +14,7 @@ const files = [
 ];
 
 test('the decoder in Python agrees on every vector', () => {
-  const script = fileURLToPath(new URL('second_decoder.py', import.meta.url));
+  const script = fileURLToPath(new URL('second-decoder.py', import.meta.url));
   const text = execFileSync('python3', [script, fileURLToPath(vectorFolder)], { encoding: 'utf8' });
   const lines = text.trim().split('\n');
   const found = lines.map((line) => JSON.parse(line) as Record<string, string>);

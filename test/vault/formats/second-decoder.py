@@ -3,7 +3,7 @@
 Reads the vectors of test/vectors/ and prints one JSON line for each: {"file", "name", "outcome"}, where
 outcome is "ok", a kind of failure, or "mismatch" if the decoded bytes are not those of the vector.
 zstd frames are walked (length, content size) but not decompressed: the stored blocks are compared.
-usage: python3 second_decoder.py VECTORS_FOLDER
+usage: python3 second-decoder.py VECTORS_FOLDER
 """
 import hashlib
 import hmac
