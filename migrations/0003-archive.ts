@@ -113,15 +113,6 @@ CREATE TABLE public.pack (
   kind text NOT NULL CHECK (kind IN ('shared', 'single')),
   first_seen timestamptz NOT NULL DEFAULT now()
 );
-
--- Groups whose key must change at the next key generation, because one of their wraps was shredded.
-CREATE TABLE public.shred_mark (
-  custodian_id uuid NOT NULL,
-  group_no integer NOT NULL,
-  marked_at timestamptz NOT NULL DEFAULT now(),
-  event_id uuid NOT NULL,
-  PRIMARY KEY (custodian_id, group_no)
-);
 `;
 
 /** Sealed bytes do not compress; EXTERNAL saves the attempt. */
@@ -152,7 +143,7 @@ export class Archive1763942400003 implements MigrationInterface {
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    for (const table of ['shred_mark', 'pack', ...partitioned, 'content', 'custodian_counter']) {
+    for (const table of ['pack', ...partitioned, 'content', 'custodian_counter']) {
       await runner.query(`DROP TABLE public.${table}`);
     }
     await runner.query('DROP TABLE public.custodian, public.organisation');

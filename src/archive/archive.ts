@@ -7,6 +7,7 @@ import type { EventSealer } from '../ledger/event/event-sealer.ts';
 import type { Database } from '../platform/postgres/database.ts';
 import type { KeyClient } from '../vault/keys/types.ts';
 import type { BodyStore } from '../vault/packs/body-store.ts';
+import type { SealPool } from '../vault/sealing/seal-pool.ts';
 import { type Committer, part, type Part } from './committer/types.ts';
 import { ContentChooser } from './content-chooser.ts';
 import { createContentLookup } from './content-lookup.store.ts';
@@ -23,7 +24,10 @@ export interface ArchiveDeps {
   readonly db: Database;
   readonly keys: KeyClient;
   readonly store: BodyStore;
+  /** Seals large messages off the event loop. */
+  readonly seals: SealPool;
   readonly committer: Committer;
+  /** Of administration; the committer has one of its own. */
   readonly sealer: EventSealer;
   readonly organisation: OrganisationId;
   /** Octets above which a message is refused; default 50 MiB. */
@@ -50,6 +54,7 @@ export function createArchive(deps: ArchiveDeps): Archive {
   const preparer = new Preparer({
     keys,
     store,
+    seals: deps.seals,
     chooser,
     kind,
     numbers: new RecordNumbers(db),

@@ -39,9 +39,15 @@ export class ContentChooser {
   async choose(choice: Choice): Promise<ChosenContent> {
     for (let round = 1; ; round += 1) {
       try {
-        const body = await this.#join(choice);
+        // Looked up and set in one turn, so that of two equal messages the second one waits.
+        const pending = this.#pending.get(keyOf(choice));
+        if (pending === undefined) return await this.#decide(choice);
+        const body = await this.#join(choice, pending);
         if (body !== undefined) return await this.#hold(choice, body);
-        return await this.#decide(choice);
+        // Mostly a known content, which all who waited may look up together.
+        const known = await this.#lookup.ask(choice);
+        if (known !== undefined) return await this.#adopt(choice, known);
+        round -= 1;
       } catch (error) {
         const vanished = error instanceof PostsealError && error.code === 'key.destroyed';
         if (!vanished || round === roundsMax) throw error;
@@ -76,20 +82,17 @@ export class ContentChooser {
     if (!body.stored) await body.discard();
   }
 
-  /** The body that another draft of this process is storing, with this one among its holders. */
-  async #join(choice: Choice): Promise<SealedBody | undefined> {
-    const key = keyOf(choice);
-    for (;;) {
-      const pending = this.#pending.get(key);
-      if (pending === undefined) return undefined;
-      const body = await pending.decided.catch(() => undefined);
-      if (body !== undefined && body.holders.size > 0) {
-        body.holders.add(choice.holder);
-        return body;
-      }
-      // Known, failed or given up: whoever comes first decides anew.
-      if (this.#pending.get(key) === pending) this.#pending.delete(key);
+  /** The body that another draft is storing, with this one among its holders; else undefined. */
+  async #join(choice: Choice, pending: Pending): Promise<SealedBody | undefined> {
+    const body = await pending.decided.catch(() => undefined);
+    if (body !== undefined && body.holders.size > 0) {
+      body.holders.add(choice.holder);
+      return body;
     }
+    // Known, failed or given up: whoever comes first decides anew.
+    const key = keyOf(choice);
+    if (this.#pending.get(key) === pending) this.#pending.delete(key);
+    return undefined;
   }
 
   async #decide(choice: Choice): Promise<ChosenContent> {

@@ -6,6 +6,7 @@ import { PostsealError } from '../kernel/errors.ts';
 import { sealCell } from '../vault/formats/cell.ts';
 import type { KeyClient } from '../vault/keys/types.ts';
 import type { BodyStore } from '../vault/packs/body-store.ts';
+import type { SealPool } from '../vault/sealing/seal-pool.ts';
 import { part, type PartKind } from './committer/types.ts';
 import type { ContentChooser } from './content-chooser.ts';
 import { groupOf, type RecordDraft } from './record-draft.ts';
@@ -16,6 +17,7 @@ import type { IngestInput, PreparedRecord, StoredRecord } from './types.ts';
 export interface PreparerDeps {
   readonly keys: KeyClient;
   readonly store: BodyStore;
+  readonly seals: SealPool;
   readonly numbers: RecordNumbers;
   readonly chooser: ContentChooser;
   readonly kind: PartKind<RecordDraft, StoredRecord>;
@@ -39,6 +41,7 @@ export class Preparer {
     }
     const original = await takeOriginal(input.bytes, {
       store: this.#deps.store,
+      seals: this.#deps.seals,
       tagKey: await this.#dedupKey(),
       envelope: input.envelope,
       sizeMax: this.#deps.sizeMax,

@@ -103,7 +103,7 @@ async function durable(
   deps: RecordKindDeps,
   { content: { sealed } }: RecordDraft,
 ): Promise<PostsealError | undefined> {
-  if (sealed === undefined || sealed.stored) return undefined;
+  if (sealed === undefined || sealed.stored || sealed.large) return undefined;
   try {
     await deps.sync(sealed.place);
     return undefined;

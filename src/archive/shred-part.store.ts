@@ -3,7 +3,7 @@
 // batch; the content row is locked by its tag, so that no duplicate can be taken in at the same time.
 import { PostsealError } from '../kernel/errors.ts';
 import type { ContentId, EventId } from '../kernel/ids.ts';
-import { int4Array } from '../platform/postgres/binary-arrays.ts';
+import { int8Array } from '../platform/postgres/binary-arrays.ts';
 import type { Database } from '../platform/postgres/database.ts';
 import { statement } from '../platform/postgres/statement.ts';
 import type { BatchTx, PartKind } from './committer/types.ts';
@@ -75,10 +75,11 @@ const deleteContent = statement(
   'archive.shred.content',
   'DELETE FROM content WHERE dedup_domain = $1 AND content_id = $2',
 );
+// Their keys change at the next key generation, from when on old backups of the wraps open nothing.
 const markGroups = statement(
-  'archive.shred.mark',
-  `INSERT INTO shred_mark (custodian_id, group_no, event_id) SELECT $1, n, $3 FROM unnest($2::int4[]) n
-   ON CONFLICT (custodian_id, group_no) DO UPDATE SET marked_at = now(), event_id = excluded.event_id`,
+  'archive.shred.mark-groups',
+  `UPDATE group_key SET marked = true, event_id = $3
+    WHERE custodian_id = $1 AND group_no = ANY ($2::int8[]) AND state = 'live'`,
 );
 
 /** What the shred of a record needs to know beforehand; undefined if there is no such record. */
@@ -123,7 +124,7 @@ async function shredOne(
   } else {
     await keepWrap.run(client, [custodian, contentId, event]);
   }
-  await markGroups.run(client, [custodian, int4Array([...groups]), event]);
+  await markGroups.run(client, [custodian, int8Array([...groups]), event]);
   const contentDestroyed = wrapDestroyed && (await leaveContent(tx, custodian, contentId, event));
   return { wrapDestroyed, contentDestroyed };
 }

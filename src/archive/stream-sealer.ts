@@ -1,37 +1,30 @@
-// Seals a large message piece by piece into a pack file of its own. Memory stays at a few chunks.
+// Seals a large message piece by piece, in a worker thread, into a pack file of its own. Memory stays
+// at a few chunks.
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { ContentId } from '../kernel/ids.ts';
-import { createBodySealer } from '../vault/formats/body.ts';
-import type { BodyStore, BodyStream } from '../vault/packs/body-store.ts';
+import type { BodyStore } from '../vault/packs/body-store.ts';
+import type { BodySealing } from '../vault/sealing/body-sealing.ts';
+import type { SealPool } from '../vault/sealing/seal-pool.ts';
 import type { SealedBody } from './record-draft.ts';
 
 export class StreamSealer {
   readonly #store: BodyStore;
-  readonly #stream: BodyStream;
-  readonly #contentId: ContentId;
+  readonly #contentId = randomUUID() as ContentId;
   readonly #dek = randomBytes(32);
-  readonly #sealer;
+  readonly #sealing: Promise<BodySealing>;
 
-  private constructor(store: BodyStore, stream: BodyStream, contentId: ContentId) {
+  constructor(store: BodyStore, seals: SealPool) {
     this.#store = store;
-    this.#stream = stream;
-    this.#contentId = contentId;
-    this.#sealer = createBodySealer(this.#dek, contentId);
-  }
-
-  static async open(store: BodyStore): Promise<StreamSealer> {
-    const contentId = randomUUID() as ContentId;
-    return new StreamSealer(store, await store.appendStream({ objectId: contentId }), contentId);
+    this.#sealing = seals.open(store, this.#dek, this.#contentId);
   }
 
   async write(piece: Uint8Array): Promise<void> {
-    for (const sealed of this.#sealer.push(piece)) await this.#stream.write(sealed);
+    await (await this.#sealing).write(piece);
   }
 
   /** Ends the body; its pack is durable. */
   async finish(): Promise<SealedBody> {
-    for (const sealed of this.#sealer.end()) await this.#stream.write(sealed);
-    const place = await this.#stream.finish();
+    const place = await (await this.#sealing).finish();
     const store = this.#store;
     return {
       contentId: this.#contentId,
@@ -48,6 +41,6 @@ export class StreamSealer {
 
   async abort(): Promise<void> {
     this.#dek.fill(0);
-    await this.#stream.abort();
+    await (await this.#sealing).abort();
   }
 }

@@ -8,6 +8,7 @@ import { previewOf } from '../mime/preview.ts';
 import { extractUsualHeaderLines } from '../mime/usual-fields.ts';
 import { sealBody } from '../vault/formats/body.ts';
 import type { BodyStore } from '../vault/packs/body-store.ts';
+import type { SealPool } from '../vault/sealing/seal-pool.ts';
 import { encodeMetadata } from './metadata-payload.ts';
 import type { SealedBody } from './record-draft.ts';
 import { StreamSealer } from './stream-sealer.ts';
@@ -33,6 +34,7 @@ export interface Original {
 
 export interface TakeOptions {
   readonly store: BodyStore;
+  readonly seals: SealPool;
   readonly tagKey: TagKey;
   readonly envelope: Envelope | undefined;
   /** Octets above which a message is refused. */
@@ -93,7 +95,7 @@ class Intake {
     this.keep(piece);
     if (this.#size <= largeBytes) return;
     if (this.#stream === undefined) {
-      this.#stream = await StreamSealer.open(this.#options.store);
+      this.#stream = new StreamSealer(this.#options.store, this.#options.seals);
       for (const early of this.#kept) await this.#stream.write(early);
       // The beginning is still needed for the preview.
       this.#kept = [Buffer.concat(this.#kept).subarray(0, headBytes)];
