@@ -60,6 +60,7 @@ async function lastCheckpoint(
   deps: PublisherDeps,
 ): Promise<{ size: number; root: Buffer }> {
   const signed = await deps.signer.head();
+  await deps.files.keepPublicKey(signed.spki);
   const note = await deps.files.readCheckpoint();
   const refuse = (what: string, size: number): never => {
     throw new IntegrityError('integrity.ledger', {

@@ -26,6 +26,11 @@ export interface TileFiles {
   /** Publishes a note; `keep` also files it under checkpoints/. Durable when resolved. */
   writeCheckpoint(note: string, size: number, keep: boolean): Promise<void>;
   /**
+   * Files the signing key as `public-key.der` at the first time; later it must be the same.
+   * Throws `IntegrityError` if it is another.
+   */
+  keepPublicKey(spki: Uint8Array): Promise<void>;
+  /**
    * Drops the partial tiles and bundles of those that were partial at `before` and are full at `now`;
    * until then every published checkpoint keeps its own.
    */
@@ -48,6 +53,17 @@ export function openTileFiles(dir: string): TileFiles {
       const bytes = Buffer.from(note, 'utf8');
       if (keep) await writeDurable([{ path: at(checkpointPath(size)), bytes }]);
       await writeDurable([{ path: at('checkpoint'), bytes }]);
+    },
+    async keepPublicKey(spki) {
+      const kept = await readIfThere(at('public-key.der'));
+      if (kept === undefined) {
+        await writeDurable([{ path: at('public-key.der'), bytes: spki }]);
+      } else if (!kept.equals(spki)) {
+        throw new IntegrityError('integrity.ledger', {
+          place: 'public-key.der',
+          what: 'another key',
+        });
+      }
     },
     async dropPartials(before, now) {
       for (const { level, index } of partialTiles(before)) {
