@@ -31,7 +31,7 @@ export function loadMessages(count = 200): {
   const local = existsSync(conversations);
   const paths = local
     ? files(conversations, /\.eml$/)
-    : files(join(spamAssassin, 'data', 'easy-ham-1'), /./);
+    : files(join(spamAssassin, 'data', 'easy-ham-1'), /\.txt$/);
   const messages = paths
     .map((path) => readFileSync(path))
     .map((bytes) =>

@@ -15,8 +15,11 @@ export interface LedgerReport {
 
 export interface ScrubReport {
   readonly frames: number;
-  readonly bytes: number;
+  readonly contents: number;
   readonly wraps: number;
+  readonly cells: number;
+  /** Frames that no row refers to: rests of crashes and of shreds. */
+  readonly orphans: number;
   readonly findings: readonly Finding[];
 }
 

@@ -19,41 +19,29 @@ const password = { type: 'string', minLength: 1, maxLength: 1024 };
 
 const shown = ({ id, name, state, custodian }: Account): object => ({ id, name, state, custodian });
 
-export function accountRoutes(deps: AccountRoutesDeps): readonly Route[] {
-  const access = ['system-admin'] as const;
-  const actorOf = (by: PersonSession | undefined): Actor => {
-    if (by === undefined) throw new PostsealError('access.signed-out');
-    return personActor(deps.pseudonyms, by, access);
-  };
-  const need = async (name: string): Promise<Account> => {
-    const account = await deps.mailboxes.findAccount(name);
-    if (account === undefined) throw new PostsealError('account.unknown');
-    return account;
-  };
-  const named = objectSchema({ name: text });
+const administrators = ['system-admin'] as const;
+const onlookers = ['system-admin', 'security-admin', 'audit-admin'] as const;
+const named = objectSchema({ name: text });
+
+function actorOf(deps: AccountRoutesDeps, by: PersonSession | undefined): Actor {
+  if (by === undefined) throw new PostsealError('access.signed-out');
+  return personActor(deps.pseudonyms, by, administrators);
+}
+
+async function need(deps: AccountRoutesDeps, name: string): Promise<Account> {
+  const account = await deps.mailboxes.findAccount(name);
+  if (account === undefined) throw new PostsealError('account.unknown');
+  return account;
+}
+
+function lookingRoutes(deps: AccountRoutesDeps): Route[] {
   return [
-    route<{ name: string; password: string }>({
-      name: 'account.create',
-      method: 'POST',
-      path: '/accounts',
-      summary: 'Create a mail account with its keys and default folders',
-      access,
-      input: objectSchema({ name: text, password }),
-      async run({ input, by }) {
-        // The policy is checked first, so that no account is left behind without a password.
-        const hash = await deps.credentials.check(Secret.fromText(input.password));
-        const actor = actorOf(by);
-        const account = await deps.mailboxes.createAccount({ name: input.name, actor });
-        await deps.credentials.set(account, hash, actor);
-        return shown(account);
-      },
-    }),
     route({
       name: 'account.list',
       method: 'GET',
       path: '/accounts',
       summary: 'List mail accounts',
-      access: ['system-admin', 'security-admin', 'audit-admin'],
+      access: onlookers,
       input: noInput,
       run: async () => (await deps.mailboxes.listAccounts()).map(shown),
     }),
@@ -62,20 +50,25 @@ export function accountRoutes(deps: AccountRoutesDeps): readonly Route[] {
       method: 'GET',
       path: '/accounts/:name',
       summary: 'Show a mail account',
-      access: ['system-admin', 'security-admin', 'audit-admin'],
+      access: onlookers,
       input: named,
-      run: async ({ input }) => shown(await need(input.name)),
+      run: async ({ input }) => shown(await need(deps, input.name)),
     }),
+  ];
+}
+
+function changingRoutes(deps: AccountRoutesDeps): Route[] {
+  return [
     route<{ name: string }>({
       name: 'account.disable',
       method: 'POST',
       path: '/accounts/:name/disable',
       summary: 'Disable an account; its mail and its keys stay',
-      access,
+      access: administrators,
       input: named,
       async run({ input, by }) {
-        const { name } = await need(input.name);
-        return shown(await deps.mailboxes.disableAccount({ name, actor: actorOf(by) }));
+        const { name } = await need(deps, input.name);
+        return shown(await deps.mailboxes.disableAccount({ name, actor: actorOf(deps, by) }));
       },
     }),
     route<{ name: string; address: string }>({
@@ -83,12 +76,34 @@ export function accountRoutes(deps: AccountRoutesDeps): readonly Route[] {
       method: 'POST',
       path: '/accounts/:name/aliases',
       summary: 'Deliver another address to this account',
-      access,
+      access: administrators,
       input: objectSchema({ name: text, address: text }),
       async run({ input, by }) {
-        const { name } = await need(input.name);
-        await deps.mailboxes.addAlias({ name, address: input.address, actor: actorOf(by) });
-        return { name, address: input.address };
+        const { name } = await need(deps, input.name);
+        const { address } = input;
+        await deps.mailboxes.addAlias({ name, address, actor: actorOf(deps, by) });
+        return { name, address };
+      },
+    }),
+  ];
+}
+
+function passwordRoutes(deps: AccountRoutesDeps): Route[] {
+  return [
+    route<{ name: string; password: string }>({
+      name: 'account.create',
+      method: 'POST',
+      path: '/accounts',
+      summary: 'Create a mail account with its keys and default folders',
+      access: administrators,
+      input: objectSchema({ name: text, password }),
+      async run({ input, by }) {
+        // The policy is checked first, so that no account is left behind without a password.
+        const hash = await deps.credentials.check(Secret.fromText(input.password));
+        const actor = actorOf(deps, by);
+        const account = await deps.mailboxes.createAccount({ name: input.name, actor });
+        await deps.credentials.set(account, hash, actor);
+        return shown(account);
       },
     }),
     route<{ name: string; password: string }>({
@@ -96,14 +111,18 @@ export function accountRoutes(deps: AccountRoutesDeps): readonly Route[] {
       method: 'POST',
       path: '/accounts/:name/password',
       summary: 'Set the password of an account',
-      access,
+      access: administrators,
       input: objectSchema({ name: text, password }),
       async run({ input, by }) {
-        const account = await need(input.name);
+        const account = await need(deps, input.name);
         const hash = await deps.credentials.check(Secret.fromText(input.password));
-        await deps.credentials.set(account, hash, actorOf(by));
+        await deps.credentials.set(account, hash, actorOf(deps, by));
         return shown(account);
       },
     }),
   ];
+}
+
+export function accountRoutes(deps: AccountRoutesDeps): readonly Route[] {
+  return [...passwordRoutes(deps), ...lookingRoutes(deps), ...changingRoutes(deps)];
 }

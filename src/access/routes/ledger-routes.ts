@@ -1,0 +1,131 @@
+// Routes of the ledger: query, newest checkpoint, proof of one event. Each look is itself an event.
+import type { Committer } from '../../archive/committer/types.ts';
+import { PostsealError } from '../../kernel/errors.ts';
+import type { Pseudonyms } from '../../ledger/event/actor-keys.store.ts';
+import { isEventName } from '../../ledger/event/registry.ts';
+import { ledgerProof } from '../../ledger/query/ledger-proof.ts';
+import { type LedgerFilter, type LedgerRow, queryLedger } from '../../ledger/query/query.store.ts';
+import type { TileFiles } from '../../ledger/tiles/tile-files.ts';
+import type { Database } from '../../platform/postgres/database.ts';
+import { personActor, type PersonSession } from '../person-actor.ts';
+import type { Role } from '../roles.ts';
+import { noInput, objectSchema, type Route, route } from './route.ts';
+
+export interface LedgerRoutesDeps {
+  readonly database: Pick<Database, 'pool'>;
+  readonly committer: Pick<Committer, 'record'>;
+  readonly pseudonyms: Pick<Pseudonyms, 'of'>;
+  readonly files: Pick<TileFiles, 'read' | 'readCheckpoint'>;
+}
+
+const access: readonly Role[] = ['audit-admin'];
+const text = { type: 'string', minLength: 1, maxLength: 200 };
+const instant = {
+  type: 'string',
+  pattern: '^\\d{4}-\\d\\d-\\d\\d(T[0-9:.]{5,15}(Z|[+-]\\d\\d:\\d\\d))?$',
+};
+const digits = { type: 'string', pattern: '^\\d{1,15}$' };
+const limitDefault = 100;
+
+interface QueryInput {
+  readonly op?: string;
+  readonly outcome?: string;
+  readonly object?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly after?: string;
+  readonly limit?: string;
+}
+
+function filterOf(input: QueryInput): LedgerFilter {
+  const { op, outcome, object, from, to, after, limit } = input;
+  if (op !== undefined && !isEventName(op)) throw new PostsealError('usage', { op });
+  return {
+    ...(op === undefined ? {} : { op: [op] }),
+    ...(outcome === undefined ? {} : { outcome }),
+    ...(object === undefined ? {} : { object }),
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { until: to }),
+    ...(after === undefined ? {} : { after: Number(after) }),
+    order: 'oldest',
+    limit: limit === undefined ? limitDefault : Number(limit),
+  };
+}
+
+function shown(row: LedgerRow): object {
+  const { seq, at, op, outcome, actor, objects, leaf, eventId, body } = row;
+  const act = (body as { act?: { role?: unknown } } | undefined)?.act;
+  return { seq, at, op, outcome, role: act?.role ?? '', objects, actor, eventId, leaf, body };
+}
+
+/** The look is recorded before its answer is given; the filter's values may name people. */
+async function recordLook(
+  deps: LedgerRoutesDeps,
+  by: PersonSession | undefined,
+  look: { readonly what: string; readonly rows: number },
+): Promise<void> {
+  if (by === undefined) throw new PostsealError('access.signed-out');
+  await deps.committer.record({
+    op: 'ledger.queried',
+    outcome: 'success',
+    actor: personActor(deps.pseudonyms, by, access),
+    objects: [],
+    fields: look,
+  });
+}
+
+export function ledgerRoutes(deps: LedgerRoutesDeps): readonly Route[] {
+  return [
+    route<QueryInput>({
+      name: 'ledger.query',
+      method: 'GET',
+      path: '/ledger/events',
+      summary: 'List events of the ledger',
+      access,
+      input: objectSchema(
+        {
+          op: text,
+          outcome: text,
+          object: text,
+          from: instant,
+          to: instant,
+          after: digits,
+          limit: digits,
+        },
+        ['op', 'outcome', 'object', 'from', 'to', 'after', 'limit'],
+      ),
+      async run({ input, by }) {
+        const { rows } = await queryLedger(deps.database.pool, filterOf(input));
+        await recordLook(deps, by, { what: 'query', rows: rows.length });
+        return rows.map(shown);
+      },
+    }),
+    route({
+      name: 'ledger.checkpoint',
+      method: 'GET',
+      path: '/ledger/checkpoint',
+      summary: 'The newest signed checkpoint',
+      access: 'signed-in',
+      input: noInput,
+      async run() {
+        const bytes = await deps.files.readCheckpoint();
+        if (bytes === undefined)
+          throw new PostsealError('ledger.stalled', { what: 'no checkpoint yet' });
+        return { checkpoint: bytes.toString('utf8') };
+      },
+    }),
+    route<{ seq: string }>({
+      name: 'ledger.proof',
+      method: 'GET',
+      path: '/ledger/events/:seq/proof',
+      summary: 'The .tlog-proof of one event',
+      access,
+      input: objectSchema({ seq: digits }),
+      async run({ input, by }) {
+        const proof = await ledgerProof(deps.files, Number(input.seq));
+        await recordLook(deps, by, { what: 'proof', rows: 1 });
+        return { proof };
+      },
+    }),
+  ];
+}

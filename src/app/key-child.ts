@@ -1,0 +1,55 @@
+// The key service of a node, as a child process of the primary, with its troubles told to log and alerts.
+import { join } from 'node:path';
+import type { AlertBus } from '../platform/alerts/alert-bus.ts';
+import type { Config } from '../platform/config/config.ts';
+import type { Log } from '../platform/log/log.ts';
+import type { KeyStoreChoice } from '../vault/keys/open-key-store.ts';
+import { type KeyProcess, startKeyProcess } from '../vault/service/key-process.ts';
+import type { NodeContext } from './node-context.ts';
+
+/** The configured key store as plain values, for the child processes that open it. */
+export function keyStoreChoice(config: Config): KeyStoreChoice {
+  const { store, pkcs11, keyfile } = config.keys;
+  if (store === 'keyfile') {
+    return { kind: 'keyfile', passphrase: keyfile.passphrase?.exposeText() };
+  }
+  return {
+    kind: 'pkcs11',
+    profile: pkcs11.profile,
+    module: pkcs11.module,
+    tokenLabel: pkcs11.tokenLabel,
+    pin: pkcs11.pin?.exposeText(),
+  };
+}
+
+export async function startKeys(
+  config: Config,
+  context: NodeContext,
+  log: Log,
+  alerts: AlertBus,
+): Promise<KeyProcess> {
+  if (config.keys.store === 'keyfile') {
+    process.stderr.write(
+      'postseal: warning: keys lie in a sealed file, not in a token: for development only\n',
+    );
+  }
+  return startKeyProcess({
+    config: {
+      databaseUrl: context.databaseUrl,
+      organisation: context.organisation,
+      node: context.node,
+      folder: join(context.home, 'keys'),
+      socketPath: context.keySocket,
+      store: keyStoreChoice(config),
+    },
+    onTrouble(code, fields) {
+      log.error('key.service.troubled', { code, ...fields });
+      const grave = code.startsWith('integrity.') || code === 'key.pin-locked';
+      alerts.raise({ class: grave ? 'P0' : 'P1', code, fields });
+    },
+    onDeath({ code, signal }) {
+      log.error('key.service.died', { code, signal });
+      alerts.raise({ class: 'P1', code: 'key.service-died' });
+    },
+  });
+}

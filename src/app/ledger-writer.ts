@@ -1,0 +1,76 @@
+// The ledger's writers of a node: the signer as a process of its own, and the sequencer in the primary.
+// The public key is left beside the ledger for whoever verifies without a server.
+import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createSequencer } from '../ledger/sequencer/sequencer.ts';
+import { startSignerProcess } from '../ledger/signer/signer-process.ts';
+import { openTileFiles } from '../ledger/tiles/tile-files.ts';
+import type { AlertBus } from '../platform/alerts/alert-bus.ts';
+import type { Config } from '../platform/config/config.ts';
+import type { Log } from '../platform/log/log.ts';
+import { openDatabase } from '../platform/postgres/database.ts';
+import { keyStoreChoice } from './key-child.ts';
+import type { NodeContext } from './node-context.ts';
+import { sealerFor, systemClock } from './services.ts';
+
+export interface LedgerWriter {
+  /** Takes what waits, publishes, and ends the signer. */
+  stop(): Promise<void>;
+}
+
+/** `example.com/log/1f2e3d4c`: the organisation's domain and the first bytes of its id's hash. */
+function originOf(config: Config, context: NodeContext): string {
+  const digest = createHash('sha256').update(context.organisation).digest('hex').slice(0, 8);
+  return `${config.organisation.domain}/log/${digest}`;
+}
+
+export async function startLedger(
+  config: Config,
+  context: NodeContext,
+  log: Log,
+  alerts: AlertBus,
+): Promise<LedgerWriter> {
+  const dir = join(context.home, 'ledger');
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  mkdirSync(join(context.home, 'signer'), { recursive: true, mode: 0o700 });
+  const origin = originOf(config, context);
+  const signer = await startSignerProcess({
+    config: {
+      organisation: context.organisation,
+      origin,
+      dir,
+      stateFile: join(context.home, 'signer', 'state.json'),
+      folder: join(context.home, 'keys'),
+      store: keyStoreChoice(config),
+    },
+    alerts,
+  });
+  const { spki } = await signer.head();
+  writeFileSync(join(dir, 'public-key.der'), spki, { mode: 0o644 });
+  const database = await openDatabase({
+    url: context.databaseUrl,
+    poolMax: 1,
+    name: 'postseal sequencer',
+    onConnectionLost: (error) => log.warn('postgres.connection.lost', { error }),
+  });
+  const sequencer = createSequencer({
+    database,
+    files: openTileFiles(dir),
+    origin,
+    sealer: sealerFor(context, 'sequencer'),
+    signer,
+    clock: systemClock,
+    alerts,
+  });
+  sequencer.start();
+  return {
+    async stop() {
+      await sequencer.stop();
+      const { failed } = sequencer.status();
+      if (failed !== undefined) log.error('ledger.sequencer.failed', { error: failed });
+      await signer.close();
+      await database.close();
+    },
+  };
+}

@@ -1,0 +1,217 @@
+// The primary process: the home's lock, PostgreSQL, the key service, the signer and the sequencer, the
+// API on its Unix socket, and the workers that serve mail. Starts in this order, stops in the reverse.
+import { randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createAccountCredentials } from '../access/account-credentials.ts';
+import { createApprovals } from '../access/approvals.ts';
+import { createFirstAdministrators } from '../access/first-run.ts';
+import { createPersons } from '../access/persons.ts';
+import { createDispatch } from '../access/routes/dispatch.ts';
+import { startApiServer } from '../admin/api-server.ts';
+import { ensureOrganisation, findOrganisation } from '../archive/custodians.store.ts';
+import { PostsealError } from '../kernel/errors.ts';
+import type { OrganisationId } from '../kernel/ids.ts';
+import { systemActor } from '../ledger/event/draft.ts';
+import { inboxAgeMs } from '../ledger/event/inbox.store.ts';
+import { openTileFiles } from '../ledger/tiles/tile-files.ts';
+import { type AlertBus, createAlertBus } from '../platform/alerts/alert-bus.ts';
+import type { Config } from '../platform/config/config.ts';
+import { createLogger, type RootLog } from '../platform/log/create-logger.ts';
+import { createHealth } from '../platform/metrics/health.ts';
+import { createMetrics } from '../platform/metrics/metrics.ts';
+import { startMetricsServer } from '../platform/metrics/metrics-server.ts';
+import { openDatabase } from '../platform/postgres/database.ts';
+import { prepareRunFolder } from '../platform/postgres/run-folder.ts';
+import { openTlsKeeper } from '../platform/tls/tls-keeper.ts';
+import { openHomeDatabase } from './home-database.ts';
+import { startLedger } from './ledger-writer.ts';
+import { startKeys } from './key-child.ts';
+import { type NodeContext, nodeName } from './node-context.ts';
+import { allRoutes } from './routes.ts';
+import { openServices, sealerFor, type Services, systemClock } from './services.ts';
+import { startWorkers, type Workers } from './workers.ts';
+
+export interface Primary {
+  /** `postseal ready …`, with the listeners that exist. */
+  readonly readyLine: string;
+  stop(): Promise<void>;
+}
+
+/** What was started, to be stopped in the reverse order. */
+class Started {
+  readonly #steps: (() => Promise<void> | void)[] = [];
+
+  add(stop: () => Promise<void> | void): void {
+    this.#steps.push(stop);
+  }
+
+  /** Goes on after a step that fails, and throws the first failure at the end. */
+  async stop(): Promise<void> {
+    const failures: unknown[] = [];
+    for (const step of this.#steps.splice(0).reverse()) {
+      try {
+        await step();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+}
+
+interface Base {
+  readonly config: Config;
+  readonly log: RootLog;
+  readonly alerts: AlertBus;
+  readonly started: Started;
+}
+
+async function openContext(base: Base): Promise<NodeContext> {
+  const { config, started } = base;
+  const home = await openHomeDatabase(config, base.log, base.alerts);
+  started.add(() => home.close());
+  const databaseUrl = home.url;
+  const database = await openDatabase({ url: databaseUrl, poolMax: 1, name: 'postseal start' });
+  try {
+    const node = nodeName(config.home);
+    const known = await findOrganisation(database);
+    const organisation = known ?? (randomUUID() as string as OrganisationId);
+    const keySocket = join(prepareRunFolder(config.home), 'keys.sock');
+    const context = { home: config.home, databaseUrl, organisation, node, keySocket };
+    await ensureOrganisation({ db: database, sealer: sealerFor(context, 'start') }, organisation);
+    return context;
+  } finally {
+    await database.close();
+  }
+}
+
+async function openApi(base: Base, context: NodeContext, services: Services): Promise<void> {
+  const { config, log, started } = base;
+  const approvals = createApprovals(services);
+  const persons = createPersons({ ...services, approvals });
+  const made = await createFirstAdministrators(persons, join(config.home, 'first-run.txt'));
+  if (made.length > 0) {
+    process.stderr.write(
+      `postseal: one-time passwords of ${made.join(', ')} are in ${join(config.home, 'first-run.txt')}\n`,
+    );
+  }
+  const routes = allRoutes({
+    services,
+    persons,
+    approvals,
+    credentials: createAccountCredentials(services),
+    files: openTileFiles(join(config.home, 'ledger')),
+    messageBytesMax: config.limits.messageBytes,
+  });
+  const socketPath = join(prepareRunFolder(context.home), 'api.sock');
+  const api = await startApiServer({ socketPath, routes, dispatch: createDispatch(services), log });
+  started.add(() => api.close());
+}
+
+async function openMetrics(base: Base, services: Services): Promise<number | undefined> {
+  const { config, log, started } = base;
+  const listener = config.listeners.metrics;
+  if (!listener.enabled) return undefined;
+  const health = createHealth();
+  health.add('alive', 'process', () => undefined);
+  health.add('ready', 'database', async () => {
+    await services.database.pool.query('SELECT 1');
+  });
+  health.add('ready', 'keys', async () => {
+    const { available } = await services.keys.status();
+    if (!available) throw new PostsealError('key.unavailable');
+  });
+  health.add('ready', 'ledger', async () => {
+    const ageMs = await inboxAgeMs(services.database.pool);
+    if (ageMs > 10_000) throw new PostsealError('ledger.stalled', { ageMs });
+  });
+  const server = await startMetricsServer({ listener, metrics: createMetrics(), health, log });
+  started.add(() => server.close());
+  return server.port;
+}
+
+function readyLine(config: Config, workers: Workers, metrics: number | undefined): string {
+  const { listeners } = config;
+  const { imap, imaps, lmtp } = workers.ports;
+  const named = [
+    ['imap', listeners.imap.host, imap],
+    ['imaps', listeners.imaps.host, imaps],
+    ['lmtp', listeners.lmtp.host, lmtp],
+    ['metrics', listeners.metrics.host, metrics],
+  ] as const;
+  const parts = named.flatMap(([name, host, port]) =>
+    port === undefined ? [] : [`${name}=${host}:${port}`],
+  );
+  return ['postseal ready', ...parts].join(' ');
+}
+
+async function startAll(base: Base): Promise<string> {
+  const { config, log, alerts, started } = base;
+  const context = await openContext(base);
+  const keys = await startKeys(config, context, log, alerts);
+  started.add(() => keys.close());
+  const ledger = await startLedger(config, context, log, alerts);
+  started.add(() => ledger.stop());
+  // Made here, before several workers look for it at once; each worker watches it by itself.
+  const certificate = await openTlsKeeper({
+    home: config.home,
+    config: config.tls,
+    domain: config.organisation.domain,
+    log,
+    now: () => new Date(),
+  });
+  certificate.close();
+  const serving: { workers?: Workers } = {};
+  const services = await openServices({
+    config,
+    context,
+    log,
+    name: 'primary',
+    poolMax: 4,
+    flushOthers: async () => serving.workers?.flush(),
+  });
+  started.add(() => services.close());
+  await openApi(base, context, services);
+  const metrics = await openMetrics(base, services);
+  const workers = await startWorkers({
+    count: config.workers,
+    context,
+    log,
+    alerts,
+    onSignInFailure: (nameKey, ip) => services.throttle.failed(nameKey, ip, systemClock.now()),
+  });
+  serving.workers = workers;
+  started.add(() => workers.stop());
+  const about = { outcome: 'success', actor: systemActor, objects: [] } as const;
+  await services.committer.record({ op: 'server.started', ...about });
+  started.add(async () => {
+    await services.committer.record({ op: 'server.stopped', ...about });
+  });
+  return readyLine(config, workers, metrics);
+}
+
+/** Starts everything. @throws PostsealError with everything stopped again. */
+export async function startPrimary(config: Config): Promise<Primary> {
+  mkdirSync(config.home, { recursive: true, mode: 0o700 });
+  const started = new Started();
+  const log = createLogger({
+    level: config.log.level,
+    folder: join(config.home, 'log'),
+    name: 'postseal',
+    standardError: false,
+    fields: { role: 'primary' },
+  });
+  started.add(() => log.close());
+  const alerts = createAlertBus({ log, now: () => systemClock.now() });
+  try {
+    const line = await startAll({ config, log, alerts, started });
+    log.info('server.state.ready');
+    return { readyLine: line, stop: () => started.stop() };
+  } catch (error) {
+    await started
+      .stop()
+      .catch((late: unknown) => log.error('server.state.stopped', { error: late }));
+    throw error;
+  }
+}

@@ -1,0 +1,34 @@
+// Every route of the server: rooms hand their rows up, this is the one list.
+import type { AccountCredentials } from '../access/account-credentials.ts';
+import type { Approvals } from '../access/approvals.ts';
+import type { Persons } from '../access/persons.ts';
+import { accountRoutes } from '../access/routes/account-routes.ts';
+import { approvalRoutes } from '../access/routes/approval-routes.ts';
+import { keyRoutes } from '../access/routes/key-routes.ts';
+import { ledgerRoutes } from '../access/routes/ledger-routes.ts';
+import { personRoutes } from '../access/routes/person-routes.ts';
+import type { Route } from '../access/routes/route.ts';
+import { importRoutes } from '../intake/import/import-routes.ts';
+import type { TileFiles } from '../ledger/tiles/tile-files.ts';
+import type { Services } from './services.ts';
+
+export interface RoutesDeps {
+  readonly services: Services;
+  readonly persons: Persons;
+  readonly approvals: Approvals;
+  readonly credentials: AccountCredentials;
+  readonly files: TileFiles;
+  readonly messageBytesMax: number;
+}
+
+export function allRoutes(deps: RoutesDeps): readonly Route[] {
+  const { services, persons, approvals, credentials, files, messageBytesMax } = deps;
+  return [
+    ...personRoutes({ ...services, persons, approvals }),
+    ...accountRoutes({ ...services, credentials }),
+    ...approvalRoutes({ approvals }),
+    ...importRoutes({ ...services, messageBytesMax }),
+    ...ledgerRoutes({ ...services, files }),
+    ...keyRoutes(services),
+  ];
+}

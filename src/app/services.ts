@@ -1,0 +1,186 @@
+// The services that every process of a node has: database, keys, committer, archive, mailboxes and
+// sign-in. Made in one order, closed in the reverse one.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { createSignIn, type SignIn } from '../access/sign-in.ts';
+import { SignInThrottle } from '../access/throttle.ts';
+import { createArchive } from '../archive/archive.ts';
+import { createCommitter } from '../archive/committer/committer.ts';
+import type { Committer } from '../archive/committer/types.ts';
+import type { Archive } from '../archive/types.ts';
+import type { Clock, UnixMs } from '../kernel/time.ts';
+import { createPseudonyms, type Pseudonyms } from '../ledger/event/actor-keys.store.ts';
+import { createEventSealer, type EventSealer } from '../ledger/event/event-sealer.ts';
+import { mailboxLock } from '../mailbox/parts/mailbox-lock.store.ts';
+import { createMailboxService } from '../mailbox/service.ts';
+import type { MailboxService } from '../mailbox/types.ts';
+import type { Config } from '../platform/config/config.ts';
+import { connectClusterHints } from '../platform/hints/cluster-hints.ts';
+import { createHintBus } from '../platform/hints/hint-bus.ts';
+import type { Log } from '../platform/log/log.ts';
+import { type Database, openDatabase } from '../platform/postgres/database.ts';
+import { createKeyClient } from '../vault/keys/client.ts';
+import {
+  createSideKeyring,
+  type FlushableKeyring,
+  sideCipher,
+} from '../vault/keys/side-keyring.ts';
+import type { KeyClient } from '../vault/keys/types.ts';
+import { createSealPool } from '../vault/sealing/seal-pool.ts';
+import { createPackStore } from '../vault/packs/pack-store.ts';
+import type { NodeContext } from './node-context.ts';
+
+export interface Services {
+  readonly database: Database;
+  readonly keys: KeyClient;
+  readonly committer: Committer;
+  readonly archive: Archive;
+  readonly mailboxes: MailboxService;
+  readonly pseudonyms: Pseudonyms;
+  readonly throttle: SignInThrottle;
+  readonly signIn: SignIn;
+  /** For transactions outside the committer. */
+  readonly sealer: EventSealer;
+  readonly clock: Clock;
+  close(): Promise<void>;
+}
+
+export const systemClock: Clock = { now: () => Date.now() as UnixMs };
+
+/** A sealer for one serial writer of this process: each has a boot of its own. */
+export function sealerFor(
+  context: NodeContext,
+  component: string,
+  keyring?: FlushableKeyring,
+): EventSealer {
+  return createEventSealer({
+    node: context.node,
+    boot: randomUUID(),
+    organisation: context.organisation,
+    component,
+    clock: systemClock,
+    random: (n) => randomBytes(n),
+    ...(keyring === undefined ? {} : { side: { keyring, cipher: sideCipher } }),
+  });
+}
+
+export interface ServicesOptions {
+  readonly config: Config;
+  readonly context: NodeContext;
+  readonly log: Log;
+  /** `worker 1`, `primary`: in pg_stat_activity and in every leaf. */
+  readonly name: string;
+  readonly poolMax: number;
+  /** Tells the other processes of the node about a failed sign-in. */
+  readonly onSignInFailure?: (nameKey: string, ip: string) => void;
+  /** Lets the other processes forget their keys, before a shred counts as done. */
+  readonly flushOthers?: () => Promise<void>;
+}
+
+function openMail(
+  options: ServicesOptions,
+  base: {
+    readonly database: Database;
+    readonly keys: KeyClient;
+    readonly sealer: EventSealer;
+    readonly committer: Committer;
+  },
+): { archive: Archive; mailboxes: MailboxService; close: () => Promise<void> } {
+  const { config, context, log } = options;
+  const { database, keys, committer, sealer } = base;
+  const store = createPackStore({ root: join(context.home, 'packs'), random: randomBytes });
+  const seals = createSealPool();
+  const archive = createArchive({
+    db: database,
+    keys,
+    store,
+    seals,
+    committer,
+    sealer,
+    organisation: context.organisation,
+    sizeMax: config.limits.messageBytes,
+    monotonic: () => performance.now(),
+    ...(options.flushOthers === undefined ? {} : { flushOthers: options.flushOthers }),
+    onDiscardFailure: (error) => log.warn('archive.discard.failed', { error }),
+  });
+  const hints = createHintBus();
+  const disconnect = connectClusterHints(hints);
+  const mailboxes = createMailboxService({
+    db: database,
+    committer,
+    keys,
+    ensureCustodian: (id) => archive.ensureCustodian(id, 'person'),
+    clock: systemClock,
+    hints,
+    stateBytesMax: config.limits.memoryCacheBytes,
+    onBackgroundError: (error) => log.warn('mailbox.snapshot.failed', { error }),
+  });
+  return {
+    archive,
+    mailboxes,
+    async close() {
+      await mailboxes.close();
+      disconnect();
+      archive.close();
+      await committer.close();
+      await seals.close();
+      await store.close();
+    },
+  };
+}
+
+export async function openServices(options: ServicesOptions): Promise<Services> {
+  const { context, log, name } = options;
+  const database = await openDatabase({
+    url: context.databaseUrl,
+    poolMax: options.poolMax,
+    name: `postseal ${name}`,
+    onConnectionLost: (error) => log.warn('postgres.connection.lost', { error }),
+  });
+  const keys = createKeyClient({ socketPath: context.keySocket });
+  const keyring = createSideKeyring(keys);
+  const pseudonyms = createPseudonyms({
+    database,
+    keyring,
+    cipher: sideCipher,
+    random: randomBytes,
+  });
+  const sealer = sealerFor(context, name, keyring);
+  const committer = createCommitter({
+    db: database,
+    sealer: sealerFor(context, name, keyring),
+    organisation: context.organisation,
+    loadSideKeys: (subjects) => keyring.load(subjects),
+    mailboxLock,
+  });
+  const mail = openMail(options, { database, keys, sealer, committer });
+  const throttle = new SignInThrottle();
+  const signIn = createSignIn({
+    database,
+    committer,
+    keys,
+    pseudonyms,
+    mailboxes: mail.mailboxes,
+    throttle,
+    clock: systemClock,
+    ...(options.onSignInFailure === undefined ? {} : { onFailure: options.onSignInFailure }),
+  });
+  return {
+    database,
+    keys,
+    committer,
+    archive: mail.archive,
+    mailboxes: mail.mailboxes,
+    pseudonyms,
+    throttle,
+    signIn,
+    sealer,
+    clock: systemClock,
+    async close() {
+      await mail.close();
+      keyring.flush();
+      await keys.close();
+      await database.close();
+    },
+  };
+}

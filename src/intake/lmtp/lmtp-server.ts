@@ -1,0 +1,143 @@
+// LMTP (RFC 2033) by the smtp-server library: one reply a recipient, each sent only after that
+// recipient's transaction is durable. Back-pressure is a 4xx: the mail stays in the sender's queue.
+import { Readable } from 'node:stream';
+import {
+  type SMTPServerAddress,
+  type SMTPServerDataStream,
+  type SMTPServerSession,
+  SMTPServer,
+} from 'smtp-server';
+import { PostsealError } from '../../kernel/errors.ts';
+import type { Account, MailboxService } from '../../mailbox/types.ts';
+import type { Log } from '../../platform/log/log.ts';
+import { type Delivered, type Delivery } from './delivery.ts';
+import { lmtpReply, LmtpRefusal } from './lmtp-replies.ts';
+
+export interface LmtpServer {
+  /** Port that it listens on. */
+  readonly port: number;
+  /** Takes nothing new and lets transactions under way end. */
+  close(): Promise<void>;
+}
+
+export interface LmtpServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly messageBytesMax: number;
+  readonly delivery: Delivery;
+  readonly mailboxes: Pick<MailboxService, 'resolveAddress'>;
+  readonly log: Log;
+}
+
+/** Accounts of the recipients accepted so far, in order, for one transaction of one connection. */
+type Recipients = Map<string, Account>;
+
+const recipientsMax = 1_000;
+
+async function acceptRecipient(
+  options: LmtpServerOptions,
+  recipients: Recipients,
+  address: SMTPServerAddress,
+): Promise<void> {
+  if (recipients.size >= recipientsMax) throw new LmtpRefusal(452, '4.5.3 too many recipients');
+  const account = await options.mailboxes.resolveAddress(address.address);
+  if (account?.state !== 'active') {
+    await options.delivery.refused(account === undefined ? 'unknown' : 'disabled');
+    throw new LmtpRefusal(
+      550,
+      account === undefined ? '5.1.1 no such recipient' : '5.2.1 account disabled',
+    );
+  }
+  recipients.set(address.address, account);
+}
+
+async function deliver(
+  options: LmtpServerOptions,
+  recipients: Recipients,
+  stream: SMTPServerDataStream,
+  session: SMTPServerSession,
+): Promise<readonly (string | LmtpRefusal)[]> {
+  const accounts = session.envelope.rcptTo.map(({ address }) => recipients.get(address));
+  const from = session.envelope.mailFrom;
+  const results = await options.delivery.deliver({
+    accounts: accounts.flatMap((account) => account ?? []),
+    from: from === false ? '' : from.address,
+    to: session.envelope.rcptTo.map(({ address }) => address),
+    bytes: limited(stream, options.messageBytesMax),
+  });
+  return results.map((result: Delivered | PostsealError) =>
+    result instanceof PostsealError ? lmtpReply(result) : `2.0.0 sealed ${result.event}`,
+  );
+}
+
+/** Ends with `limit.message-size` as soon as too many octets came, so that no more is sealed. */
+async function* limited(stream: Readable, max: number): AsyncGenerator<Uint8Array> {
+  let octets = 0;
+  for await (const chunk of stream) {
+    octets += (chunk as Buffer).length;
+    if (octets > max) throw new PostsealError('limit.message-size', { octets, max });
+    yield chunk as Buffer;
+  }
+}
+
+function settle<T>(
+  log: Log,
+  work: Promise<T>,
+  done: (error: Error | null, value?: T) => void,
+): void {
+  work.then(
+    (value) => done(null, value),
+    (error: unknown) => {
+      if (!(error instanceof LmtpRefusal) && !(error instanceof PostsealError)) {
+        log.error('lmtp.transaction.failed', {
+          reason: error instanceof Error ? (error.stack ?? error.name) : 'thrown',
+        });
+      }
+      done(lmtpReply(error));
+    },
+  );
+}
+
+export async function startLmtpServer(options: LmtpServerOptions): Promise<LmtpServer> {
+  const transactions = new WeakMap<SMTPServerSession, Recipients>();
+  const { log } = options;
+  const server = new SMTPServer({
+    lmtp: true,
+    logger: false,
+    disabledCommands: ['AUTH', 'STARTTLS'],
+    authOptional: true,
+    size: options.messageBytesMax,
+    banner: 'Postseal',
+    socketTimeout: 300_000,
+    closeTimeout: 10_000,
+    onMailFrom(_address, session, done) {
+      transactions.set(session, new Map());
+      done();
+    },
+    onRcptTo(address, session, done) {
+      const recipients = transactions.get(session) ?? new Map<string, Account>();
+      settle(log, acceptRecipient(options, recipients, address), (error) => done(error));
+    },
+    onData(stream, session, done) {
+      const recipients = transactions.get(session) ?? new Map<string, Account>();
+      settle(log, deliver(options, recipients, stream, session), (error, replies) => {
+        // What is left of a refused message is read off, or its reply would never be sent.
+        stream.resume();
+        done(error, replies === undefined ? undefined : [...replies]);
+      });
+    },
+  });
+  server.on('error', (error) => log.warn('lmtp.connection.failed', { reason: error.name }));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const address = server.server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : options.port,
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}

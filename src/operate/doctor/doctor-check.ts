@@ -1,0 +1,26 @@
+// One thing that doctor looks at. A check never throws for what it finds: a finding is its answer.
+import type { Config } from '../../platform/config/config.ts';
+import type { Database } from '../../platform/postgres/database.ts';
+
+export interface DoctorAnswer {
+  readonly verdict: 'good' | 'warning' | 'bad';
+  readonly text: string;
+  /** What to do, lower case, no full stop. */
+  readonly hint?: string;
+}
+
+export interface DoctorContext {
+  readonly config: Config;
+  /** Undefined when no database could be reached; `databaseProblem` says why. */
+  readonly database: Database | undefined;
+  readonly databaseProblem: string | undefined;
+  /** Whether a server runs in this home. */
+  readonly running: boolean;
+  /** Unix milliseconds. */
+  readonly now: number;
+}
+
+export interface DoctorCheck {
+  readonly name: string;
+  readonly look: (context: DoctorContext) => Promise<DoctorAnswer> | DoctorAnswer;
+}
