@@ -35,7 +35,13 @@ export async function signIn(
       purpose: 'sign-in',
       events: [signedIn.event],
     });
-    session.signIn(signedIn, account);
+    try {
+      session.signIn(signedIn, account);
+    } catch (error) {
+      account.close();
+      await deps.signIn.accountEnded(signedIn, 'too many sessions');
+      throw error;
+    }
   } catch (error) {
     if (isRefusal(error)) await punish(session);
     throw error;

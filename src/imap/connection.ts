@@ -2,6 +2,7 @@
 // §2.2). Commands run strictly in order; while one runs, the socket is not read beyond a bound.
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import type { AccountSessions } from './account-sessions.ts';
 import { capabilitiesOf } from './capability.ts';
 import { commands } from './commands/index.ts';
 import type { SignedIn } from '../access/sign-in.ts';
@@ -27,6 +28,11 @@ import type { LiteralStart, RawCommand } from './wire/raw-command.ts';
 /** A refused literal that was sent unasked is skipped up to this size; beyond it we hang up. */
 const skippedBytesMax = 1_048_576;
 
+export interface ConnectionOrigin {
+  readonly listener: ListenerKind;
+  readonly sessions: AccountSessions;
+}
+
 export class Connection {
   readonly #deps: ImapDeps;
   readonly #input: Input;
@@ -38,14 +44,18 @@ export class Connection {
   #ending = false;
   #farewell: string | null = null;
 
-  constructor(socket: Socket, listener: ListenerKind, deps: ImapDeps) {
+  constructor(socket: Socket, from: ConnectionOrigin, deps: ImapDeps) {
+    const { listener, sessions } = from;
     this.#deps = deps;
     this.#socket = socket;
     this.#tls = listener === 'imaps';
     this.#input = new Input(deps.settings.lineBytesMax);
     this.#out = new Output(socket, deps.settings.stallMs);
     const door = this.#door(listener, socket.remoteAddress ?? 'unknown');
-    this.#session = new Session(deps, this.#out, door, (s) => capabilitiesOf(commands, s));
+    this.#session = new Session(deps, this.#out, door, {
+      capabilities: (s) => capabilitiesOf(commands, s),
+      sessions,
+    });
     this.#attach(socket);
   }
 
@@ -220,16 +230,21 @@ export class Connection {
     this.#input.detach();
     plain.pause();
     const secure = new TLSSocket(plain, { isServer: true, secureContext });
+    const late = setTimeout(() => plain.destroy(), this.#deps.settings.handshakeMs);
     await new Promise<void>((resolve, reject) => {
       secure.once('secure', resolve);
       secure.once('error', reject);
       secure.once('close', () => {
         reject(new ConnectionClosed('the client left within the handshake'));
       });
-    }).catch((error: unknown) => {
-      plain.destroy();
-      throw new ConnectionClosed('the handshake failed', { cause: error });
-    });
+    })
+      .catch((error: unknown) => {
+        plain.destroy();
+        throw new ConnectionClosed('the handshake failed', { cause: error });
+      })
+      .finally(() => {
+        clearTimeout(late);
+      });
     this.#tls = true;
     this.#socket = secure;
     this.#out.attach(secure);

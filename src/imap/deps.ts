@@ -17,6 +17,9 @@ export interface ImapSettings {
   readonly messageBytesMax: number;
   readonly connectionsMax: number;
   readonly connectionsPerAddressMax: number;
+  readonly sessionsPerAccountMax: number;
+  /** Of STARTTLS; the other listener has the same. */
+  readonly handshakeMs: number;
   /** From the connection to a sign-in. */
   readonly signInMs: number;
   /** Without a byte in either direction, after sign-in; RFC 9051 §5.4: at least 30 minutes. */
@@ -39,6 +42,8 @@ export const imapSettingsDefault: ImapSettings = {
   messageBytesMax: 52_428_800,
   connectionsMax: 20_000,
   connectionsPerAddressMax: 1_000,
+  sessionsPerAccountMax: 100,
+  handshakeMs: 30_000,
   signInMs: 120_000,
   idleMs: 35 * 60_000,
   stallMs: 5 * 60_000,

@@ -51,7 +51,7 @@ export function checkState(session: Session, row: Command): void {
   throw new ImapError('BAD', 'CLIENTBUG', text);
 }
 
-/** Counts what a client does outside the grammar. */
+/** Counts what a client does outside the grammar, since its last command that went well. */
 export interface Conduct {
   clientBugs: number;
 }
@@ -73,6 +73,7 @@ export async function runCommand(
     checkState(session, row);
     const completion = await run(session);
     await finish(session, head, completion);
+    conduct.clientBugs = 0;
     watch(row, 'OK');
   } catch (error) {
     watch(row, await answerError(session, { tag, row, error, conduct }));

@@ -4,6 +4,7 @@ import { createServer as createPlainServer, type Server, type Socket } from 'nod
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
+import { AccountSessions } from './account-sessions.ts';
 import { Connection } from './connection.ts';
 import type { ImapDeps, ListenerKind } from './deps.ts';
 
@@ -42,9 +43,11 @@ class ConnectionTable {
     { readonly socket: Socket; readonly served: Promise<void> }
   >();
   readonly #byAddress = new Map<string, number>();
+  readonly #sessions: AccountSessions;
 
   constructor(deps: ImapDeps) {
     this.#deps = deps;
+    this.#sessions = new AccountSessions(deps.settings.sessionsPerAccountMax);
   }
 
   get size(): number {
@@ -62,7 +65,7 @@ class ConnectionTable {
       return;
     }
     this.#byAddress.set(address, held + 1);
-    const connection = new Connection(socket, listener, this.#deps);
+    const connection = new Connection(socket, { listener, sessions: this.#sessions }, this.#deps);
     const served = connection.serve().finally(() => {
       this.#open.delete(connection);
       const left = (this.#byAddress.get(address) ?? 1) - 1;
@@ -111,7 +114,11 @@ export async function startImapServer(
     imap = await listen(server, options.imap);
   }
   if (options.imaps !== undefined && options.tls !== undefined) {
-    secure = createTlsServer({ ...options.tls, allowHalfOpen: true, handshakeTimeout: 30_000 });
+    secure = createTlsServer({
+      ...options.tls,
+      allowHalfOpen: true,
+      handshakeTimeout: deps.settings.handshakeMs,
+    });
     secure.on('secureConnection', (socket) => {
       table.take(socket, 'imaps');
     });

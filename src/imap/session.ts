@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { InvariantViolation } from '../kernel/errors.ts';
 import type { AccountView } from '../mailbox/types.ts';
 import type { SignedIn } from '../access/sign-in.ts';
+import type { AccountSessions } from './account-sessions.ts';
 import type { ImapDeps, ListenerKind } from './deps.ts';
 import type { Output } from './output.ts';
 import type { SelectedMailbox } from './selected-mailbox.ts';
@@ -61,17 +62,23 @@ export class Session {
   loggedOut = false;
 
   readonly #capabilities: (session: Session) => string;
+  readonly #sessions: AccountSessions;
+  #leave: () => void = () => undefined;
 
   constructor(
     deps: ImapDeps,
     out: Output,
     door: ConnectionDoor,
-    capabilities: (session: Session) => string,
+    rules: {
+      readonly capabilities: (session: Session) => string;
+      readonly sessions: AccountSessions;
+    },
   ) {
     this.deps = deps;
     this.out = out;
     this.door = door;
-    this.#capabilities = capabilities;
+    this.#capabilities = rules.capabilities;
+    this.#sessions = rules.sessions;
     this.trace = deps.trace.open({
       id: this.id,
       address: door.address,
@@ -137,7 +144,9 @@ export class Session {
     return this.#state.kind === 'selected' ? this.#state.mailbox : null;
   }
 
+  /** @throws ImapError NO [LIMIT] */
   signIn(signedIn: SignedIn, account: AccountView): void {
+    this.#leave = this.#sessions.enter(account.account.id);
     this.#setState({ kind: 'authenticated', signedIn, account });
     this.trace.account = account.account.id;
   }
@@ -162,6 +171,7 @@ export class Session {
     const state = this.#state;
     this.#setState({ kind: 'logout' });
     this.trace.closedAt ??= this.deps.clock.now();
+    this.#leave();
     if (state.kind === 'selected') state.mailbox.close();
     if (state.kind !== 'authenticated' && state.kind !== 'selected') return null;
     state.account.close();

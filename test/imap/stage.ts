@@ -3,7 +3,7 @@
 // process, with listeners on free ports.
 import { execFileSync } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
@@ -24,6 +24,7 @@ import { systemActor } from '../../src/ledger/event/draft.ts';
 import { createEventSealer, type EventSealer } from '../../src/ledger/event/event-sealer.ts';
 import { mailboxLock } from '../../src/mailbox/parts/mailbox-lock.store.ts';
 import { createMailboxService } from '../../src/mailbox/service.ts';
+import type { MailboxService } from '../../src/mailbox/types.ts';
 import { createHintBus } from '../../src/platform/hints/hint-bus.ts';
 import { openDatabase } from '../../src/platform/postgres/database.ts';
 import { openKeyfileStore } from '../../src/vault/keyfile/keyfile-store.ts';
@@ -39,28 +40,52 @@ import type { Door } from '../wire/transcript.ts';
 const clock = { now: () => Date.now() as UnixMs };
 const random = (n: number): Buffer => randomBytes(n);
 
-export interface ImapStage {
+/** One worker process as the server has several: all of its own but database, keys and packs. */
+export interface ImapWorker {
   readonly server: ImapServer;
   readonly plain: Door;
   readonly secure: Door;
+  readonly trace: SessionTrace;
+}
+
+export interface ImapStage extends ImapWorker {
   readonly db: TestDatabase;
   readonly log: MemoryLog;
-  readonly trace: SessionTrace;
+  /** Another worker on the same database, without a wire for hints between the two. */
+  newWorker(settings?: Partial<ImapSettings>): Promise<ImapWorker>;
   /** A new account; the password is the same for all. */
   newAccount(): Promise<{ readonly name: string; readonly password: string }>;
-  /** Names of the events in the ledger's inbox with their fields, in order. */
-  events(): Promise<{ readonly op: string; readonly f: Record<string, unknown> }[]>;
+  /** Names of the events in the ledger's inbox with their fields, in the order of their ids. */
+  events(): Promise<LedgerEvent[]>;
   close(): Promise<void>;
 }
 
+export interface LedgerEvent {
+  readonly id: string;
+  readonly op: string;
+  readonly f: Readonly<Record<string, unknown>>;
+}
+
 const password = 'a password of sixteen';
+
+interface Household {
+  readonly home: string;
+  readonly url: string;
+  readonly organisation: OrganisationId;
+  readonly keySocket: string;
+  readonly log: MemoryLog;
+  newSealer(
+    component: string,
+    side?: NonNullable<Parameters<typeof createEventSealer>[0]['side']>,
+  ): EventSealer;
+}
 
 export async function openImapStage(settings: Partial<ImapSettings> = {}): Promise<ImapStage> {
   const db = await startTestDatabase();
   const home = mkdtempSync(join(tmpdir(), 'postseal-imap-'));
   mkdirSync(join(home, 'packs'));
   const organisation = randomUUID() as OrganisationId;
-  const newSealer = (component: string, side?: Parameters<typeof createEventSealer>[0]['side']) =>
+  const newSealer: Household['newSealer'] = (component, side) =>
     createEventSealer({
       node: 'test',
       boot: randomUUID(),
@@ -71,7 +96,7 @@ export async function openImapStage(settings: Partial<ImapSettings> = {}): Promi
       ...(side === undefined ? {} : { side }),
     });
   const admin = newSealer('admin');
-  const database = await openDatabase({ url: db.url, poolMax: 5 });
+  const { database } = db;
   await ensureOrganisation({ db: database, sealer: admin }, organisation);
   const log = createMemoryLog();
   const keyService = await startKeyFile(home, {
@@ -79,37 +104,87 @@ export async function openImapStage(settings: Partial<ImapSettings> = {}): Promi
     organisation,
     sealer: newSealer('keys'),
   });
-  const keys = createKeyClient({ socketPath: keyService.socketPath });
+  const keySocket = keyService.socketPath;
+  const household = { home, url: db.url, organisation, keySocket, log, newSealer };
+  const first = await startWorker(household, settings);
+  const workers = [first];
+  const credentials = createAccountCredentials({ database, sealer: admin });
+  let accounts = 0;
+  return {
+    ...first,
+    db,
+    log,
+    newWorker: async (more = {}) => {
+      const worker = await startWorker(household, { ...settings, ...more });
+      workers.push(worker);
+      return worker;
+    },
+    newAccount: async () => {
+      accounts += 1;
+      const name = `user${accounts}@example.com`;
+      const account = await first.mailboxes.createAccount({ name, actor: systemActor });
+      const hash = await credentials.check(Secret.fromText(password));
+      await credentials.set(account, hash, systemActor);
+      return { name, password };
+    },
+    events: () => readLedger(db),
+    close: async () => {
+      for (const worker of workers) await worker.close();
+      await keyService.close();
+      await db.drop();
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+async function readLedger(db: TestDatabase): Promise<LedgerEvent[]> {
+  const { rows } = await db.database.pool.query<{ body: Buffer }>(
+    'SELECT unnest(bodies) AS body FROM audit_inbox',
+  );
+  return rows
+    .map(({ body }) => JSON.parse(body.toString('utf8')) as Partial<LedgerEvent>)
+    .map(({ id = '', op = '', f = {} }) => ({ id, op, f }))
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+interface OwnWorker extends ImapWorker {
+  readonly mailboxes: MailboxService;
+  close(): Promise<void>;
+}
+
+async function startWorker(
+  household: Household,
+  settings: Partial<ImapSettings>,
+): Promise<OwnWorker> {
+  const { home, organisation, log } = household;
+  const db = await openDatabase({ url: household.url, poolMax: 3 });
+  const keys = createKeyClient({ socketPath: household.keySocket });
   const keyring = createSideKeyring(keys);
-  const sealer = newSealer('worker', { keyring, cipher: sideCipher });
-  const committer = createCommitter({ db: database, sealer, organisation, mailboxLock });
+  const sealer = household.newSealer('worker', { keyring, cipher: sideCipher });
+  const committer = createCommitter({ db, sealer, organisation, mailboxLock });
   const store = createPackStore({ root: join(home, 'packs'), random });
   const seals = createSealPool();
-  const monotonic = (): number => performance.now();
-  const archiveDeps = { db: database, keys, store, seals, committer, sealer: admin, organisation };
-  const archive = createArchive({ ...archiveDeps, monotonic });
-  const ensureCustodian: Parameters<typeof createMailboxService>[0]['ensureCustodian'] = (id) =>
-    archive.ensureCustodian(id, 'person');
+  const archive = createArchive({
+    db,
+    keys,
+    store,
+    seals,
+    committer,
+    sealer: household.newSealer('admin'),
+    organisation,
+    monotonic: () => performance.now(),
+  });
   const mailboxes = createMailboxService({
-    db: database,
+    db,
     committer,
     keys,
-    ensureCustodian,
+    ensureCustodian: (id) => archive.ensureCustodian(id, 'person'),
     clock,
     hints: createHintBus(),
   });
-  const pseudonyms = createPseudonyms({ database, keyring, cipher: sideCipher, random });
+  const pseudonyms = createPseudonyms({ database: db, keyring, cipher: sideCipher, random });
   const throttle = new SignInThrottle();
-  const signIn = createSignIn({
-    database,
-    committer,
-    keys,
-    pseudonyms,
-    mailboxes,
-    throttle,
-    clock,
-  });
-  const credentials = createAccountCredentials({ database, sealer: admin });
+  const signInDeps = { database: db, committer, keys, pseudonyms, mailboxes, throttle, clock };
   const trace = createSessionTrace();
   const tls = certificate(home);
   const context = createSecureContext(tls);
@@ -119,7 +194,7 @@ export async function openImapStage(settings: Partial<ImapSettings> = {}): Promi
       mailboxes,
       archive,
       committer,
-      signIn,
+      signIn: createSignIn(signInDeps),
       log,
       trace,
       clock,
@@ -128,31 +203,12 @@ export async function openImapStage(settings: Partial<ImapSettings> = {}): Promi
     },
     { imap: { host: '127.0.0.1', port: 0 }, imaps: { host: '127.0.0.1', port: 0 }, tls },
   );
-  let accounts = 0;
   return {
     server,
     plain: { port: server.imap?.port ?? 0, tls: false },
     secure: { port: server.imaps?.port ?? 0, tls: true },
-    db,
-    log,
     trace,
-    newAccount: async () => {
-      accounts += 1;
-      const name = `user${accounts}@example.com`;
-      const account = await mailboxes.createAccount({ name, actor: systemActor });
-      const hash = await credentials.check(Secret.fromText(password));
-      await credentials.set(account, hash, systemActor);
-      return { name, password };
-    },
-    events: async () => {
-      const { rows } = await db.database.pool.query<{ body: Buffer }>(
-        'SELECT unnest(bodies) AS body FROM audit_inbox ORDER BY 1',
-      );
-      return rows.map(({ body }) => {
-        const leaf = JSON.parse(body.toString('utf8')) as { op: string; f?: object };
-        return { op: leaf.op, f: { ...leaf.f } };
-      });
-    },
+    mailboxes,
     close: async () => {
       await server.close();
       await mailboxes.close();
@@ -161,10 +217,7 @@ export async function openImapStage(settings: Partial<ImapSettings> = {}): Promi
       await seals.close();
       await store.close();
       await keys.close();
-      await keyService.close();
-      await database.close();
-      await db.drop();
-      rmSync(home, { recursive: true, force: true });
+      await db.close();
     },
   };
 }
@@ -202,6 +255,7 @@ async function startKeyFile(
 
 function certificate(home: string): { readonly key: Buffer; readonly cert: Buffer } {
   const [key, cert] = [join(home, 'key.pem'), join(home, 'cert.pem')];
+  if (existsSync(key)) return { key: readFileSync(key), cert: readFileSync(cert) };
   const request = [
     'req',
     '-x509',
