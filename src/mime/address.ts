@@ -111,6 +111,10 @@ class AddressReader {
   #flush(): void {
     const tokens = this.#tokens;
     this.#tokens = [];
+    for (const one of withoutCommas(tokens)) this.#bare(one);
+  }
+
+  #bare(tokens: readonly Token[]): void {
     if (!tokens.some((token) => token.kind !== 'comment')) return;
     const [mailbox, host] = splitSpec(tokens);
     if (mailbox !== '' || host !== '') {
@@ -191,6 +195,31 @@ const isBreak = (code: number): boolean =>
 
 const unescape = (text: string): string =>
   text.includes('\\') ? text.replace(/\\([\s\S])/gu, '$1') : text;
+
+/** `a@b c@d`: the comma was forgotten. A new address begins with a word after a finished domain. */
+function withoutCommas(tokens: readonly Token[]): Token[][] {
+  const lists: Token[][] = [];
+  let current: Token[] = [];
+  let inDomain = false;
+  for (const [i, token] of tokens.entries()) {
+    const before = tokens[i - 1];
+    const joined =
+      !token.spaced ||
+      token.kind === 'comment' ||
+      token.kind === 'special' ||
+      token.text.startsWith('.') ||
+      before?.kind !== 'word' ||
+      before.text.endsWith('.');
+    if (inDomain && !joined) {
+      lists.push(current);
+      current = [];
+      inDomain = false;
+    }
+    if (token.kind === 'special' && token.text === '@') inDomain = true;
+    current.push(token);
+  }
+  return current.length > 0 ? [...lists, current] : lists;
+}
 
 /** Words joined by one space where space stood; null if there are none. */
 function phrase(tokens: readonly Token[]): string | null {

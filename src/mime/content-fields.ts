@@ -104,6 +104,8 @@ function encodingOf(value: string | null): string {
   if (value === null) return '7bit';
   const { main } = parseParameterised(value);
   const name = main.replaceAll('"', '').toLowerCase();
+  // `quoted printable` and `quoted_printable` occur; nothing else can be meant.
+  if (name.startsWith('quoted')) return 'quoted-printable';
   return token.test(name) ? name : '7bit';
 }
 

@@ -84,7 +84,11 @@ function readParameter(value: string, from: number, into: [string, string][]): n
     return after < 0 ? value.length : after + 1;
   }
   const stop = semicolon < 0 ? value.length : semicolon;
-  let text = value.slice(at, stop).trim();
+  // Quotes that were escaped once too often are quotes.
+  let text = value
+    .slice(at, stop)
+    .trim()
+    .replace(/^\\"|\\"$/gu, '');
   // `us-ascii (plain text)` holds a comment; `name=report (1).pdf` does not.
   if (!name.startsWith('name') && !name.startsWith('filename')) text = withoutComments(text).trim();
   if (name !== '') into.push([name, text]);

@@ -102,7 +102,7 @@ class PushParser implements MimeParser, LineSink {
         top = this.#stack.at(-1);
       }
     } else {
-      this.#delimiter(match, offset, next);
+      this.#delimiter(match, offset, next, next === contentEnd);
       if (next > contentEnd) this.#lines += 1;
       const top = this.#stack.at(-1);
       if (top?.bodyStart === next) top.linesBefore = this.#lines;
@@ -161,11 +161,12 @@ class PushParser implements MimeParser, LineSink {
     }
   }
 
-  #delimiter(match: DelimiterMatch, offset: number, next: number): void {
+  #delimiter(match: DelimiterMatch, offset: number, next: number, cutShort: boolean): void {
     this.#closeTo(match.depth + 1, this.#lastLineEnd, offset);
     this.#delimiters.close(match.closing ? match.depth : match.depth + 1);
     const parent = this.#stack[match.depth];
-    if (match.closing || parent === undefined) return;
+    // A delimiter that the message ends with, cut short, begins nothing.
+    if (match.closing || parent === undefined || cutShort) return;
     const child = new OpenPart(next, false, parent.content.subtype === 'digest');
     parent.children.push(child);
     this.#stack.push(child);

@@ -14,7 +14,7 @@ import { htmlText } from '../../src/mime/html-text.ts';
 import { decodeParameter, fileNameOf } from '../../src/mime/parameters.ts';
 import { parseMessage } from '../../src/mime/parser.ts';
 import { previewOf } from '../../src/mime/preview.ts';
-import { decodeStructure } from '../../src/mime/structure.ts';
+import { decodeStructure, encodeStructure } from '../../src/mime/structure.ts';
 import { partText } from '../../src/mime/text.ts';
 import {
   decodeBase64,
@@ -60,6 +60,9 @@ describe('parseAddressList', () => {
     ['<>', []],
     ['A <a@b> B <c@d>', ['A|-|a|b', 'B|-|c|d']],
     ['A <a@b', ['A|-|a|b']],
+    ['a@b c@d', ['-|-|a|b', '-|-|c|d']],
+    ['a@b junk', ['-|-|a|b', '-|-|junk|']],
+    ['A at b.c <d@e>', ['A at b.c|-|d|e']],
     ['"open <a@b>', ['-|-|open <a@b>|']],
     ['=?utf-8?Q?=C3=A4?= <a@b>', ['=?utf-8?Q?=C3=A4?=|-|a|b']],
     ['\xe4 <a@b>', ['\xe4|-|a|b']],
@@ -193,6 +196,7 @@ describe('parameters', () => {
     ['text/plain; charset=us-ascii (Plain text)', 'charset', 'us-ascii'],
     ['text/plain (a;b) ; charset=x', 'charset', 'x'],
     ['text/plain (open ; charset=x', 'charset', 'x'],
+    ['multipart/mixed; boundary=\\"=-x\\"', 'boundary', '=-x'],
   ])('%s', (value, name, expected) => {
     expect(decodeParameter(parseParameterised(value).params, name)).toBe(expected);
   });
@@ -344,6 +348,13 @@ describe('header lines', () => {
 });
 
 describe('decodeStructure', () => {
+  test('reads the example of docs/formats/structure.md', () => {
+    const bytes = latin1('Subject: a\r\n\r\nhello world, hello\r\n');
+    const stored = '[1,34,3,[0,14,20,1,"text","plain",["charset","us-ascii"]]]';
+    const { size, lines, root } = parseMessage(bytes);
+    expect(Buffer.from(encodeStructure({ size, lines, root })).toString()).toBe(stored);
+    expect(decodeStructure(Buffer.from(stored))).toEqual({ size, lines, root });
+  });
   test.each([
     '',
     '[]',

@@ -67,9 +67,8 @@ function writeExtension(enc: Encoder, part: MimePart): void {
     enc.raw(')');
   }
   enc.sp();
-  const [language] = part.language;
-  if (language === undefined) enc.nil();
-  else if (part.language.length === 1) enc.string(octetsOf(language));
+  // A list even of one: what the most used servers send is what clients are tried with.
+  if (part.language.length === 0) enc.nil();
   else enc.list(part.language, (tag) => enc.string(octetsOf(tag)));
   enc.sp().nstring(octetsOrNull(part.location));
 }
