@@ -36,17 +36,42 @@ export class ContentChooser {
     this.#lookup = lookup;
   }
 
-  async choose(choice: Choice): Promise<ChosenContent> {
+  /**
+   * Chooses, and runs `beside` in the same turn as its own request to the key service, so that both
+   * travel in one frame. If either fails, nothing is held.
+   */
+  async chooseWith<T>(
+    choice: Choice,
+    beside: () => Promise<T>,
+  ): Promise<{ readonly content: ChosenContent; readonly beside: T }> {
+    let other: Promise<T> | undefined;
+    const start = (): void => {
+      other ??= beside();
+      // Its failure is awaited below; until then it must not count as unhandled.
+      other.catch(() => undefined);
+    };
+    const content = await this.#choose(choice, start);
+    try {
+      start();
+      if (other === undefined) throw new PostsealError('internal', { what: 'nothing beside' });
+      return { content, beside: await other };
+    } catch (error) {
+      if (content.sealed !== undefined) await this.#leave(choice, content.sealed);
+      throw error;
+    }
+  }
+
+  async #choose(choice: Choice, beside: () => void): Promise<ChosenContent> {
     for (let round = 1; ; round += 1) {
       try {
         // Looked up and set in one turn, so that of two equal messages the second one waits.
         const pending = this.#pending.get(keyOf(choice));
-        if (pending === undefined) return await this.#decide(choice);
+        if (pending === undefined) return await this.#decide(choice, beside);
         const body = await this.#join(choice, pending);
-        if (body !== undefined) return await this.#hold(choice, body);
+        if (body !== undefined) return await this.#hold(choice, body, beside);
         // Mostly a known content, which all who waited may look up together.
         const known = await this.#lookup.ask(choice);
-        if (known !== undefined) return await this.#adopt(choice, known);
+        if (known !== undefined) return await this.#adopt(choice, known, beside);
         round -= 1;
       } catch (error) {
         const vanished = error instanceof PostsealError && error.code === 'key.destroyed';
@@ -60,7 +85,7 @@ export class ContentChooser {
     const before = draft.content.sealed;
     const key = keyOf(draft);
     if (this.#pending.get(key)?.body === before) this.#pending.delete(key);
-    draft.content = await this.choose(draft);
+    draft.content = await this.#choose(draft, () => undefined);
     const now = draft.content.sealed;
     if (before !== now && before !== draft.spare) await this.#leave(draft, before);
   }
@@ -95,7 +120,7 @@ export class ContentChooser {
     return undefined;
   }
 
-  async #decide(choice: Choice): Promise<ChosenContent> {
+  async #decide(choice: Choice, beside: () => void): Promise<ChosenContent> {
     const key = keyOf(choice);
     const known = this.#lookup.ask({ tag: choice.tag, custodian: choice.custodian });
     const pending: Pending = {
@@ -111,18 +136,19 @@ export class ContentChooser {
     this.#pending.set(key, pending);
     try {
       const body = await pending.decided;
-      if (body !== undefined) return await this.#hold(choice, body);
+      if (body !== undefined) return await this.#hold(choice, body, beside);
     } finally {
       if (pending.body === undefined && this.#pending.get(key) === pending) {
         this.#pending.delete(key);
       }
     }
-    return this.#adopt(choice, present(await known));
+    return this.#adopt(choice, present(await known), beside);
   }
 
-  async #hold(choice: Choice, sealed: SealedBody): Promise<ChosenContent> {
+  async #hold(choice: Choice, sealed: SealedBody, beside: () => void): Promise<ChosenContent> {
     const slot = slotOf(choice, sealed.contentId);
     try {
+      beside();
       const [wrap] = await this.#keys.wrap([{ ...slot, key: sealed.dek }]);
       const holding = { kind: 'wrap', wrap: present(wrap) } as const;
       return { contentId: sealed.contentId, sealed, holding };
@@ -132,8 +158,9 @@ export class ContentChooser {
     }
   }
 
-  async #adopt(choice: Choice, known: KnownContent): Promise<ChosenContent> {
+  async #adopt(choice: Choice, known: KnownContent, beside: () => void): Promise<ChosenContent> {
     const { contentId } = known;
+    beside();
     if (known.own) return { contentId, sealed: undefined, holding: { kind: 'own' } };
     const from = {
       custodian: known.holder,

@@ -73,20 +73,15 @@ export class Preparer {
     const holder = {};
     original.spare?.holders.add(holder);
     const choice = { ...original, holder, custodian, recordId, recordNo, source: input.source };
-    const [content, cell] = await Promise.allSettled([
-      chooser.choose(choice),
-      this.#sealMetadata(custodian, recordId, groupOf(recordNo), original.metadata),
-    ]);
-    if (content.status === 'fulfilled' && cell.status === 'fulfilled') {
-      return { ...choice, ...cell.value, content: content.value };
+    try {
+      const { content, beside } = await chooser.chooseWith(choice, () =>
+        this.#sealMetadata(custodian, recordId, groupOf(recordNo), original.metadata),
+      );
+      return { ...choice, ...beside, content };
+    } catch (error) {
+      original.spare?.holders.delete(holder);
+      throw error;
     }
-    original.spare?.holders.delete(holder);
-    if (content.status === 'rejected') throw content.reason;
-    await chooser.release(
-      { ...choice, cell: Buffer.alloc(0), cellWrap: Buffer.alloc(0), content: content.value },
-      false,
-    );
-    throw cell.status === 'rejected' ? cell.reason : new PostsealError('internal');
   }
 
   async #sealMetadata(

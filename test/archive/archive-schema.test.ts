@@ -5,7 +5,7 @@ import { startTestDatabase, type TestDatabase } from '../harness/postgres.ts';
 let db: TestDatabase;
 beforeAll(async () => {
   db = await startTestDatabase();
-});
+}, 120_000);
 afterAll(() => db.drop());
 
 describe('migration 0003', () => {

@@ -21,7 +21,7 @@ beforeAll(async () => {
   stage = await openArchiveStage(db.url);
   one = await stage.process();
   two = await stage.process();
-});
+}, 120_000);
 afterAll(async () => {
   await stage.close();
   await db.drop();

@@ -29,7 +29,7 @@ beforeAll(async () => {
   twice = await node.take(second, Buffer.from('Subject: small\r\n\r\nsmall\r\n'));
   // Shredded bytes stay as an orphan until compaction, which is no finding.
   await node.shred(await node.take(second, Buffer.from('Subject: gone\r\n\r\ngone\r\n')));
-});
+}, 120_000);
 afterAll(async () => {
   await stage.close();
   await db.drop();

@@ -1,6 +1,7 @@
 // One batch, one transaction: begin, locks, inbox row, the kinds' rows, COMMIT (architecture §2).
 // Invariant: `committed` is only said when PostgreSQL answered COMMIT with the tag COMMIT, because the
 // COMMIT of an aborted transaction succeeds with the tag ROLLBACK.
+import type { Writable } from 'node:stream';
 import type pg from 'pg';
 import { PostsealError } from '../../kernel/errors.ts';
 import type { ContentId, MailboxId, OrganisationId } from '../../kernel/ids.ts';
@@ -73,6 +74,7 @@ export async function runBatch(
   try {
     const events = [...voids, ...members.flatMap(({ sealed }) => sealed)];
     const { tx, transaction } = await open(client, parts, events, scope);
+    sendTogether(client);
     const { outputs, failures } = await parts.apply(tx);
     const refused = new Map<number, Failure | PostsealError>([...(await settled), ...failures]);
     if (refused.size > 0) {
@@ -105,6 +107,18 @@ async function failed(
   return { kind: 'lost', error, commit: inDoubt };
 }
 
+/**
+ * Holds what is sent in this turn of the event loop back until its end: one write to the socket in
+ * place of one a statement. The driver corks for each statement only.
+ */
+function sendTogether(client: pg.Client): void {
+  const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
+  stream.cork();
+  process.nextTick(() => {
+    stream.uncork();
+  });
+}
+
 async function commit(client: pg.Client): Promise<void> {
   const { command } = await client.query({ name: 'committer.commit', text: 'COMMIT' });
   if (command !== 'COMMIT') throw new PostsealError('store.aborted', { tag: command });
@@ -118,6 +132,7 @@ async function open(
 ): Promise<{ tx: BatchTx; transaction: string }> {
   const { contents, mailboxes } = parts.locks();
   // Sent in one go; their order on the connection is the lock order of every writer.
+  sendTogether(client);
   const [, stamped, lockedContents, lockedMailboxes] = await allSettledInOrder([
     begin.run(client),
     parts.empty

@@ -90,7 +90,7 @@ beforeAll(async () => {
       $$ BEGIN PERFORM pg_sleep(0.4); RETURN NULL; END $$;
     CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED
       FOR EACH ROW EXECUTE FUNCTION slow_commit();`);
-});
+}, 120_000);
 afterEach(async () => {
   await Promise.all(open.splice(0).map((committer) => committer.close()));
 });
