@@ -39,6 +39,8 @@ CREATE TABLE public.person_session (
   token_hash bytea PRIMARY KEY CHECK (length(token_hash) = 32),
   session_id uuid NOT NULL UNIQUE,
   person_id uuid NOT NULL REFERENCES public.person (person_id),
+  -- The session that the first start leaves in the home: it needs no password change.
+  first_start boolean NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now(),
   expires_at timestamptz NOT NULL
 );

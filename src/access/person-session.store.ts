@@ -6,12 +6,12 @@ import { type Queryable, statement } from '../platform/postgres/statement.ts';
 
 const insert = statement(
   'access.person-session.insert',
-  `INSERT INTO public.person_session (token_hash, session_id, person_id, expires_at)
-   VALUES ($1, $2, $3, now() + make_interval(secs => $4))`,
+  `INSERT INTO public.person_session (token_hash, session_id, person_id, expires_at, first_start)
+   VALUES ($1, $2, $3, now() + make_interval(secs => $4), $5)`,
 );
-const select = statement<{ session_id: string; person_id: string }>(
+const select = statement<{ session_id: string; person_id: string; first_start: boolean }>(
   'access.person-session.select',
-  `SELECT session_id, person_id FROM public.person_session
+  `SELECT session_id, person_id, first_start FROM public.person_session
     WHERE token_hash = $1 AND expires_at > now()`,
 );
 const remove = statement(
@@ -32,19 +32,27 @@ export async function insertPersonSession(
     readonly session: SessionId;
     readonly person: PersonId;
     readonly lifeSeconds: number;
+    readonly firstStart: boolean;
   },
 ): Promise<void> {
-  const { session, person, lifeSeconds } = input;
-  await insert.run(client, [hashOf(input.token), session, person, lifeSeconds]);
+  const { session, person, lifeSeconds, firstStart } = input;
+  await insert.run(client, [hashOf(input.token), session, person, lifeSeconds, firstStart]);
 }
 
 export async function findPersonSession(
   client: Queryable,
   token: string,
-): Promise<{ readonly session: SessionId; readonly person: PersonId } | undefined> {
+): Promise<
+  | { readonly session: SessionId; readonly person: PersonId; readonly firstStart: boolean }
+  | undefined
+> {
   const row = await select.first(client, [hashOf(token)]);
   if (row === undefined) return undefined;
-  return { session: row.session_id as SessionId, person: row.person_id as PersonId };
+  return {
+    session: row.session_id as SessionId,
+    person: row.person_id as PersonId,
+    firstStart: row.first_start,
+  };
 }
 
 export async function deletePersonSession(client: Queryable, session: SessionId): Promise<void> {

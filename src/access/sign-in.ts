@@ -62,6 +62,11 @@ export interface SignIn {
     password: Secret,
     context: SignInContext,
   ): Promise<PersonSession & { readonly token: string }>;
+  /**
+   * The session that the first start leaves in the home for the system administrator, so that a
+   * newcomer's first commands work; it lives as long as any other.
+   */
+  firstStart(person: Person): Promise<PersonSession & { readonly token: string }>;
   /** The session of a token, or undefined. Roles are read anew each time. */
   personSession(token: string): Promise<PersonSession | undefined>;
   personSignOut(session: PersonSession): Promise<void>;
@@ -176,7 +181,11 @@ async function signInPerson(
 async function openPersonSession(
   deps: SignInDeps,
   person: Person,
-  how: { readonly mustChange: boolean; readonly context: SignInContext },
+  how: {
+    readonly mustChange: boolean;
+    readonly context: SignInContext;
+    readonly firstStart?: boolean;
+  },
 ): Promise<PersonSession & { readonly token: string }> {
   const session = randomUUID() as string as SessionId;
   const token = randomBytes(32).toString('base64url');
@@ -194,7 +203,14 @@ async function openPersonSession(
     personal: [{ slot: 'ip', subject: person.id satisfies PersonId, value: ip }],
   });
   const lifeSeconds = sessionLifeSeconds;
-  await insertPersonSession(deps.database.pool, { token, session, person: person.id, lifeSeconds });
+  const firstStart = how.firstStart === true;
+  await insertPersonSession(deps.database.pool, {
+    token,
+    session,
+    person: person.id,
+    lifeSeconds,
+    firstStart,
+  });
   return { session, person, mustChange: how.mustChange, token };
 }
 
@@ -207,7 +223,8 @@ async function personSession(deps: SignInDeps, token: string): Promise<PersonSes
   ]);
   if (person?.state !== 'active') return undefined;
   await deps.pseudonyms.load(person.id);
-  return { session: found.session, person, mustChange: credential?.mustChange === true };
+  const mustChange = credential?.mustChange === true && !found.firstStart;
+  return { session: found.session, person, mustChange };
 }
 
 export function createSignIn(given: SignInDeps): SignIn {
@@ -225,6 +242,12 @@ export function createSignIn(given: SignInDeps): SignIn {
     account: (name, password, context) => signInAccount(deps, { name, password, context }),
     accountEnded: (signedIn, reason) => ended(signedIn.actor, signedIn.session, reason),
     person: (name, password, context) => signInPerson(deps, { name, password, context }),
+    firstStart: (person) =>
+      openPersonSession(deps, person, {
+        mustChange: false,
+        firstStart: true,
+        context: { ip: 'local', listener: 'api', tls: false, mechanism: 'first-start' },
+      }),
     personSession: (token) => personSession(deps, token),
     async personSignOut(by) {
       await ended(personActor(deps.pseudonyms, by), by.session, 'signed out');

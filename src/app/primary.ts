@@ -10,6 +10,7 @@ import { createPersons } from '../access/persons.ts';
 import { createDispatch } from '../access/routes/dispatch.ts';
 import { startApiServer } from '../admin/api-server.ts';
 import { ensureOrganisation, findOrganisation } from '../archive/custodians.store.ts';
+import { writeSession } from '../cli/session-file.ts';
 import { PostsealError } from '../kernel/errors.ts';
 import type { OrganisationId } from '../kernel/ids.ts';
 import { systemActor } from '../ledger/event/draft.ts';
@@ -91,6 +92,10 @@ async function openApi(base: Base, context: NodeContext, services: Services): Pr
   const approvals = createApprovals(services);
   const persons = createPersons({ ...services, approvals });
   const made = await createFirstAdministrators(persons, join(config.home, 'first-run.txt'));
+  if (made.includes('sysadmin')) {
+    const session = await services.signIn.firstStart(await persons.find('sysadmin'));
+    writeSession(config.home, { person: 'sysadmin', token: session.token });
+  }
   if (made.length > 0) {
     process.stderr.write(
       `postseal: one-time passwords of ${made.join(', ')} are in ${join(config.home, 'first-run.txt')}\n`,

@@ -65,9 +65,11 @@ async function deliver(
     to: session.envelope.rcptTo.map(({ address }) => address),
     bytes: limited(stream, options.messageBytesMax),
   });
-  return results.map((result: Delivered | PostsealError) =>
-    result instanceof PostsealError ? lmtpReply(result) : `2.0.0 sealed ${result.event}`,
-  );
+  return results.map((result: Delivered | PostsealError) => {
+    if (!(result instanceof PostsealError)) return `2.0.0 sealed ${result.event}`;
+    options.log.warn('lmtp.recipient.refused', { error: result });
+    return lmtpReply(result);
+  });
 }
 
 /** Ends with `limit.message-size` as soon as too many octets came, so that no more is sealed. */
@@ -88,11 +90,7 @@ function settle<T>(
   work.then(
     (value) => done(null, value),
     (error: unknown) => {
-      if (!(error instanceof LmtpRefusal) && !(error instanceof PostsealError)) {
-        log.error('lmtp.transaction.failed', {
-          reason: error instanceof Error ? (error.stack ?? error.name) : 'thrown',
-        });
-      }
+      if (!(error instanceof LmtpRefusal)) log.error('lmtp.transaction.failed', { error });
       done(lmtpReply(error));
     },
   );

@@ -28,6 +28,7 @@ export const logEvents = {
   'lease.renewal.failed': 'A lease could not be renewed this time.',
   'ledger.sequencer.failed': 'The sequencer does not go on by itself.',
   'lmtp.connection.failed': 'An LMTP connection broke.',
+  'lmtp.recipient.refused': 'A delivery to one recipient failed.',
   'lmtp.transaction.failed': 'An LMTP transaction ended in an unexpected error.',
   'mailbox.snapshot.failed': 'A snapshot of a mailbox could not be written.',
   'metrics.request.failed': 'Metrics could not be collected.',

@@ -1,4 +1,5 @@
 // The body store on disk: writer, streams, reader and scrub over HOME/packs (docs/formats/pack.md).
+import { mkdirSync } from 'node:fs';
 import { equalBytes } from '../../kernel/bytes.ts';
 import { IntegrityError } from '../../kernel/errors.ts';
 import type { PackId } from '../../kernel/ids.ts';
@@ -28,6 +29,7 @@ export interface PackStoreOptions {
 
 /** Opens the store; it makes no file before the first append. */
 export function createPackStore(options: PackStoreOptions): BodyStore {
+  mkdirSync(options.root, { recursive: true, mode: 0o700 });
   const { root, files = nodePackFiles } = options;
   const writer = new PackWriter({
     root,
