@@ -64,33 +64,44 @@ const isBlank = (header: string, start: number, next: number): boolean => {
 
 /** The fields of a header block in order; stops at the empty line. Linear in its length. */
 export function headerFields(header: string): HeaderField[] {
+  const lineEnd = lineEndOf(header);
   const fields: HeaderField[] = [];
   let name = '';
-  let open = { start: -1, valueStart: -1, end: -1 };
-  const close = (): void => {
-    if (open.start >= 0) fields.push({ name, lowerName: name.toLowerCase(), ...open });
-    open = { start: -1, valueStart: -1, end: -1 };
-  };
-  eachLine(header, (start, next) => {
-    if (isBlank(header, start, next)) return false;
-    const first = header.charCodeAt(start);
+  let start = -1;
+  let valueStart = -1;
+  for (let at = 0; at < header.length;) {
+    const found = header.indexOf(lineEnd, at);
+    const next = found < 0 ? header.length : found + 1;
+    const first = header.charCodeAt(at);
+    if ((first === 13 || first === 10) && isBlank(header, at, next)) {
+      if (start >= 0) fields.push(fieldOf(name, start, valueStart, at));
+      return fields;
+    }
     const folded = first === space || first === tab;
     // A first line that begins with a space is a field all the same: a common fault of scripts.
-    if (folded && (open.start >= 0 || fields.length > 0)) {
-      if (open.start >= 0) open.end = next;
-      return true;
+    if (!folded || (start < 0 && fields.length === 0)) {
+      if (start >= 0) fields.push(fieldOf(name, start, valueStart, at));
+      const nameStart = folded ? skipBlanks(header, at, next) : at;
+      const colon = fieldColon(header, nameStart, next);
+      start = colon < 0 ? -1 : at;
+      valueStart = colon + 1;
+      if (colon >= 0) name = header.slice(nameStart, colon);
     }
-    let at = start;
-    while (at < next && (header.charCodeAt(at) === space || header.charCodeAt(at) === tab)) at += 1;
-    const colon = fieldColon(header, at, next);
-    close();
-    if (colon < 0) return true;
-    name = header.slice(at, colon).trimEnd();
-    open = { start, valueStart: colon + 1, end: next };
-    return true;
-  });
-  close();
+    at = next;
+  }
+  if (start >= 0) fields.push(fieldOf(name, start, valueStart, header.length));
   return fields;
+}
+
+function fieldOf(written: string, start: number, valueStart: number, end: number): HeaderField {
+  const name = written.trimEnd();
+  return { name, lowerName: name.toLowerCase(), start, valueStart, end };
+}
+
+function skipBlanks(text: string, from: number, end: number): number {
+  let at = from;
+  while (at < end && (text.charCodeAt(at) === space || text.charCodeAt(at) === tab)) at += 1;
+  return at;
 }
 
 /**

@@ -93,13 +93,13 @@ const breaking: ReadonlySet<string> = new Set([
 const unseen: ReadonlySet<string> = new Set(['script', 'style', 'title', 'noscript', 'template']);
 const tagName = /^<\/?([a-z][a-z0-9]*)/iu;
 
-/** The visible text of `html`. */
-export function htmlText(html: string): string {
+/** The visible text of `html`; about its first `charsMax` characters, if they are enough. */
+export function htmlText(html: string, charsMax = Infinity): string {
   let out = '';
   let at = 0;
   /** End tags that were sought in vain: they are not sought again, so that the scan stays linear. */
   const absent = new Set<string>();
-  while (at < html.length) {
+  while (at < html.length && out.length < charsMax) {
     const open = html.indexOf('<', at);
     if (open < 0) break;
     out += html.slice(at, open);
@@ -113,7 +113,7 @@ export function htmlText(html: string): string {
     if (breaking.has(name)) out += '\n';
     at = next;
   }
-  return readEntities(out + html.slice(at));
+  return readEntities(out.length < charsMax ? out + html.slice(at) : out);
 }
 
 /** Index after the markup that begins at `open`, or `open` if it is a bare "<". */
@@ -126,7 +126,9 @@ function skipMarkup(html: string, open: number, absent: Set<string>): number {
   if (tagEnd === null) return html.length;
   if (name === undefined || second === '/' || !unseen.has(name)) return tagEnd;
   const close = seekEndTag(html, name, tagEnd, absent);
-  return close ?? tagEnd;
+  if (close !== null) return close;
+  // As in a browser, nothing after an unclosed script or style is seen.
+  return name === 'script' || name === 'style' ? html.length : tagEnd;
 }
 
 function seek(html: string, what: string, from: number, absent: Set<string>): number | null {

@@ -1,12 +1,16 @@
 // The preview of a message (RFC 8970 §3.2): plain text, at most 256 characters, from the first text
 // part that has any. Computed once on the way in; only the beginning of a body is looked at.
-import { bodyText, isTextPart, plainText } from './text.ts';
+import { htmlText } from './html-text.ts';
+import { bodyText, isTextPart } from './text.ts';
 import { walkParts, type MimePart } from './part.ts';
 
 /** Characters (code points) of a preview; RFC 8970 §3.1 asks for 200 and allows 256. */
 export const previewCharsMax = 200;
-/** Encoded octets of a body that are looked at. */
-export const previewBytesMax = 8_192;
+/** Encoded octets of a body that are looked at; HTML begins with long style sheets. */
+const plainBytesMax = 4_096;
+const htmlBytesMax = 32_768;
+/** Characters of text that are looked at: blanks are squeezed out of them. */
+const textCharsMax = 2_000;
 const candidatesMax = 4;
 
 /** Asks for the octets `[start, end)` of the original; may answer fewer. */
@@ -15,9 +19,11 @@ export type ByteRange = (start: number, end: number) => Uint8Array;
 /** The preview text; empty if no part has readable text. */
 export function previewOf(root: MimePart, read: ByteRange): string {
   for (const part of previewParts(root)) {
-    const end = Math.min(part.bodyEnd, part.bodyStart + previewBytesMax);
-    const text = plainText(bodyText(read(part.bodyStart, end), part), part);
-    const preview = squeeze(text);
+    const isHtml = part.subtype === 'html';
+    const bytesMax = isHtml ? htmlBytesMax : plainBytesMax;
+    const end = Math.min(part.bodyEnd, part.bodyStart + bytesMax);
+    const text = bodyText(read(part.bodyStart, end), part);
+    const preview = squeeze(isHtml ? htmlText(text, textCharsMax) : text);
     if (preview !== '') return preview;
   }
   return '';
@@ -37,7 +43,7 @@ function previewParts(root: MimePart): MimePart[] {
 /** White space to single spaces, control characters out, cut at a whole character. */
 function squeeze(text: string): string {
   const flat = text
-    .slice(0, previewBytesMax)
+    .slice(0, textCharsMax)
     .replace(/[\s\p{Cc}\u200b-\u200f\ufeff\ufffd\u00ad\u034f]+/gu, ' ')
     .trim();
   let out = '';

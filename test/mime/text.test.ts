@@ -285,7 +285,8 @@ describe('text for people', () => {
       '1 < 2 & 3 > 2 ää&nosuch; &constructor;',
     ],
     ['a<br/>b', 'a\nb'],
-    ['<style>never closed', 'never closed'],
+    ['a<style>never closed', 'a'],
+    ['<title>never closed', '\nnever closed'],
     ['a<b', 'a'],
   ])('html %p', (html, expected) => {
     expect(htmlText(html)).toBe(expected);
