@@ -6,6 +6,7 @@ import pkcs11js from 'pkcs11js';
 import type { Handle, Mechanism, PKCS11 } from 'pkcs11js';
 import { PostsealError } from '../../kernel/errors.ts';
 import { gcmNonceBytes, gcmTagBytes } from '../keys/kek-blob.ts';
+import { keptAlive } from './kept-alive.ts';
 import type { TokenProfile } from './profile.ts';
 
 export interface GcmCall {
@@ -45,12 +46,12 @@ export function tokenGcm(api: PKCS11, layout: 'v2.20' | 'v2.40'): TokenGcm {
     encrypt: async (call, plaintext) => {
       api.C_EncryptInit(call.session, mechanism(call), call.key);
       const room = Buffer.alloc(plaintext.length + 2 * gcmTagBytes);
-      return api.C_EncryptAsync(call.session, plaintext, room);
+      return keptAlive(plaintext, api.C_EncryptAsync(call.session, plaintext, room));
     },
     decrypt: async (call, sealed) => {
       api.C_DecryptInit(call.session, mechanism(call), call.key);
       const room = Buffer.alloc(sealed.length + gcmTagBytes);
-      return api.C_DecryptAsync(call.session, sealed, room);
+      return keptAlive(sealed, api.C_DecryptAsync(call.session, sealed, room));
     },
   };
 }

@@ -41,7 +41,12 @@ export function loadModule(options: ModuleOptions): Cryptoki {
     api,
     initialise: () => {
       try {
-        api.C_Initialize(parameters === undefined ? undefined : { libraryParameters: parameters });
+        api.C_Initialize({
+          // Asynchronous calls run on several threads. Without this flag the module may leave out all
+          // locking (§5.4), and SoftHSM then corrupts its memory.
+          flags: pkcs11js.CKF_OS_LOCKING_OK,
+          ...(parameters === undefined ? {} : { libraryParameters: parameters }),
+        });
         return true;
       } catch (error) {
         if (isAlreadyInitialised(error)) return false;

@@ -7,7 +7,8 @@ import { PostsealError } from '../../kernel/errors.ts';
 import { Secret } from '../../kernel/secret.ts';
 import { writeSealedFile } from '../keyfile/write-file.ts';
 
-export type PinName = 'user' | 'so';
+/** The passphrases stand for PINs where a sealed file stands for the token. */
+export type PinName = 'user' | 'so' | 'keys-passphrase' | 'signer-passphrase';
 
 const pinBytes = 24;
 

@@ -18,6 +18,7 @@ import {
 import type { EcdsaKey, KeyStore, StoreHealth } from '../keys/key-store.ts';
 import { isSound } from './aes-gcm.ts';
 import { findToken, loadModule } from './cryptoki.ts';
+import { keptAlive } from './kept-alive.ts';
 import { createPinTries } from './pin-tries.ts';
 import type { TokenProfile } from './profile.ts';
 import { mayBeBadTag } from './token-errors.ts';
@@ -199,7 +200,8 @@ class Pkcs11Store implements KeyStore {
       const { api, session } = connection;
       const { privateKey } = this.#pair(connection, id);
       api.C_SignInit(session, { mechanism: pkcs11js.CKM_ECDSA }, privateKey);
-      return api.C_SignAsync(session, Buffer.from(digest), Buffer.alloc(128));
+      const input = Buffer.from(digest);
+      return keptAlive(input, api.C_SignAsync(session, input, Buffer.alloc(128)));
     });
     return derOfRawSignature(raw);
   }

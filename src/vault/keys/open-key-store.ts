@@ -1,0 +1,78 @@
+// The registry of key stores: one line a kind. Opens the one that the configuration, or the set-up's
+// ladder, has chosen, for the key service or for the signer. A token is set up by the key service
+// alone, which therefore starts first.
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { PostsealError } from '../../kernel/errors.ts';
+import { Secret } from '../../kernel/secret.ts';
+import { openKeyfileStore } from '../keyfile/keyfile-store.ts';
+import { ensurePin } from '../pkcs11/pin-file.ts';
+import { openPkcs11Store } from '../pkcs11/pkcs11-store.ts';
+import { loadProfile } from '../pkcs11/profile.ts';
+import type { KeyStore } from './key-store.ts';
+
+/** Plain values, so that it can travel to a child process; secrets as text over IPC, never in argv. */
+export type KeyStoreChoice =
+  | {
+      readonly kind: 'pkcs11';
+      /** A file of keys/profiles/ without its ending. */
+      readonly profile: string;
+      /** Absolute path; absent: the first of the profile's modules that exists. */
+      readonly module?: string | undefined;
+      readonly tokenLabel: string;
+      readonly pin?: string | undefined;
+    }
+  | { readonly kind: 'keyfile'; readonly passphrase?: string | undefined };
+
+export interface KeyStorePlace {
+  /** The home's `keys/` folder; made with mode 0700. */
+  readonly folder: string;
+  readonly organisationId: string;
+  /** The signer never sets up a token, and has a key file of its own. */
+  readonly role: 'keys' | 'signer';
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+type Opener<K extends KeyStoreChoice['kind']> = (
+  choice: Extract<KeyStoreChoice, { kind: K }>,
+  place: KeyStorePlace,
+) => Promise<KeyStore>;
+
+const openers: { readonly [K in KeyStoreChoice['kind']]: Opener<K> } = {
+  pkcs11: (choice, place) => {
+    const profile = loadProfile(choice.profile);
+    const module = choice.module ?? profile.modules.find((path) => existsSync(path));
+    if (module === undefined) {
+      throw new PostsealError('key.token', { reason: 'no-module', profile: choice.profile });
+    }
+    return openPkcs11Store({
+      module,
+      profile,
+      folder: place.folder,
+      label: choice.tokenLabel,
+      organisationId: place.organisationId,
+      pin: choice.pin === undefined ? undefined : Secret.fromText(choice.pin),
+      provision: place.role === 'keys',
+      now: place.now,
+    });
+  },
+  keyfile: async (choice, place) =>
+    openKeyfileStore({
+      path: join(place.folder, `${place.role}.sealed`),
+      passphrase:
+        choice.passphrase === undefined
+          ? await ensurePin(place.folder, `${place.role}-passphrase`)
+          : Secret.fromText(choice.passphrase),
+      organisationId: place.organisationId,
+    }),
+};
+
+/** @throws PostsealError `key.token`, `key.pin`, `key.pin-locked`, `key.passphrase`, `key.unavailable`. */
+export async function openKeyStore(
+  choice: KeyStoreChoice,
+  place: KeyStorePlace,
+): Promise<KeyStore> {
+  mkdirSync(place.folder, { recursive: true, mode: 0o700 });
+  return choice.kind === 'pkcs11' ? openers.pkcs11(choice, place) : openers.keyfile(choice, place);
+}

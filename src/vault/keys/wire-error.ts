@@ -1,0 +1,32 @@
+// Errors on their way from the key service to a node: code and fields, never a cause.
+import {
+  errorRegistry,
+  IntegrityError,
+  PostsealError,
+  type ErrorCode,
+  type ErrorFields,
+} from '../../kernel/errors.ts';
+
+/** What is no PostsealError becomes `internal`; its text stays in the service's log. */
+export function encodeError(error: unknown): Buffer {
+  const known = error instanceof PostsealError ? error : new PostsealError('internal');
+  return Buffer.from(JSON.stringify({ code: known.code, fields: known.fields }));
+}
+
+export function decodeError(payload: Buffer): PostsealError {
+  const { code, fields } = JSON.parse(payload.toString('utf8')) as {
+    code: string;
+    fields: ErrorFields;
+  };
+  return reviveError(code, fields);
+}
+
+/** An error from its code and fields; integrity failures keep their class. */
+export function reviveError(code: string, fields: ErrorFields): PostsealError {
+  if (!Object.hasOwn(errorRegistry, code))
+    return new PostsealError('internal', { ...fields, code });
+  if (code.startsWith('integrity.')) {
+    return new IntegrityError(code as Extract<ErrorCode, `integrity.${string}`>, fields);
+  }
+  return new PostsealError(code as ErrorCode, fields);
+}

@@ -1,0 +1,56 @@
+// Keys directly under a custodian key, as rows: made, wrapped and opened (docs/formats/wrap.md).
+import { randomBytes } from 'node:crypto';
+import { PostsealError } from '../../kernel/errors.ts';
+import { unwrapWithDerived, wrapWithDerived } from '../formats/wrap.ts';
+import { xchachaNonceBytes } from '../xchacha.ts';
+import type { ChildRow, GroupRow, SlotRow } from './key-rows.store.ts';
+import { ParentKey, ParentKeys } from './parent-key.ts';
+import { newKeyId } from './root-keys.ts';
+
+/** A fresh random key under `ck`, wrapped; the key itself is zeroed again. */
+export function newChild(ck: ParentKey, purpose: 'group-key' | SlotRow['slot']): ChildRow {
+  const keyId = newKeyId();
+  const key = randomBytes(32);
+  const context = {
+    purpose,
+    custodianId: ck.owner,
+    parentKeyId: ck.id,
+    parentVersion: ck.version,
+    objectId: keyId,
+  };
+  const wrap = wrapWithDerived(ck.wrapping(purpose), context, randomBytes(xchachaNonceBytes), key);
+  key.fill(0);
+  const names = { owner: ck.owner, keyId, version: 1, parentVersion: ck.version };
+  return { ...names, state: 'live', wrap: Buffer.from(wrap) };
+}
+
+/** All versions of one group key. @throws PostsealError `key.destroyed` when none is left. */
+export function openGroup(parents: ParentKeys, rows: readonly GroupRow[]): ParentKeys {
+  const keys: { key: ParentKey; live: boolean }[] = [];
+  for (const row of rows) {
+    const key = openChild(parents, 'group-key', row);
+    if (key === undefined) continue;
+    const parent = new ParentKey(row.owner, row.keyId, row.version, key);
+    keys.push({ key: parent, live: row.state === 'live' });
+  }
+  if (keys.length === 0) throw new PostsealError('key.destroyed', { kind: 'group-key' });
+  return new ParentKeys(keys);
+}
+
+/** Opens a row; undefined for a key that was destroyed, itself or with its parent. */
+export function openChild(
+  parents: ParentKeys,
+  purpose: 'group-key' | SlotRow['slot'],
+  row: ChildRow,
+): Buffer | undefined {
+  const parent = parents.version(row.parentVersion);
+  if (row.wrap === undefined || parent === undefined) return undefined;
+  const context = {
+    purpose,
+    custodianId: row.owner,
+    parentKeyId: parent.id,
+    parentVersion: parent.version,
+    objectId: row.keyId,
+  };
+  return Buffer.from(unwrapWithDerived(parent.wrapping(purpose), context, row.wrap));
+}

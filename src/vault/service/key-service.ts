@@ -1,0 +1,95 @@
+// The key service: one process that holds the token's login, custodian keys and group keys, and gives
+// out only what a committed event allows. Composed here from its parts; main.ts runs it as a process,
+// tests run it within theirs. Source of truth: docs/architecture.md §3 "Key service".
+import type { OrganisationId } from '../../kernel/ids.ts';
+import type { EventSealer } from '../../ledger/event/event-sealer.ts';
+import type { Database } from '../../platform/postgres/database.ts';
+import type { KeyStore } from '../keys/key-store.ts';
+import type { KeyStatus } from '../keys/types.ts';
+import { answerCalls } from './answer-calls.ts';
+import { createHandouts } from './handouts.ts';
+import { openKeySocket } from './key-socket.ts';
+import { KeyTree } from './key-tree.ts';
+import { createOpenGate } from './open-gate.ts';
+import { openRootKeys } from './root-keys.ts';
+
+export interface KeyServiceDeps {
+  /** Its own small pool; 2 connections are enough. */
+  readonly database: Database;
+  readonly store: KeyStore;
+  readonly organisation: OrganisationId;
+  /** Component `keys`. */
+  readonly sealer: EventSealer;
+  readonly socketPath: string;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Failures that are not the caller's: token, database, ledger. */
+  readonly onError: (error: unknown) => void;
+  readonly custodianBytesMax?: number;
+  readonly groupBytesMax?: number;
+}
+
+export interface KeyService {
+  readonly socketPath: string;
+  status(): Promise<KeyStatus>;
+  /** Zeroes all cached keys; they load again from their wraps. */
+  flush(): void;
+  /** Writes what it still owes the ledger, zeroes its keys, ends the socket. Not store nor database. */
+  close(): Promise<void>;
+}
+
+/** Roughly 20,000 custodians and 80,000 groups. */
+const custodianBytesDefault = 48 * 1_048_576;
+const groupBytesDefault = 128 * 1_048_576;
+
+/**
+ * Opens the root of the tree and listens. @throws PostsealError `key.destroyed` (reason `kek-missing`:
+ * these tables belong to another token), `key.unavailable`, `database.unreachable`.
+ */
+export async function startKeyService(deps: KeyServiceDeps): Promise<KeyService> {
+  const { database, store, organisation, sealer, onError } = deps;
+  const root = await openRootKeys({ database, store, organisation, sealer });
+  const tree = new KeyTree({
+    database,
+    organisation,
+    sealer,
+    root,
+    custodianBytesMax: deps.custodianBytesMax ?? custodianBytesDefault,
+    groupBytesMax: deps.groupBytesMax ?? groupBytesDefault,
+  });
+  const gate = createOpenGate({ database, now: deps.now });
+  const handouts = createHandouts({ database, sealer, onFailure: onError });
+  const counts = { wraps: 0, opens: 0, refusals: 0 };
+  const status = async (): Promise<KeyStatus> => {
+    const { available, token } = await store.health();
+    return {
+      available,
+      kind: store.kind,
+      tokenClass: store.tokenClass,
+      token,
+      generation: root.generation,
+      custodianKeysCached: tree.custodiansCached,
+      groupKeysCached: tree.groupsCached,
+      ...counts,
+    };
+  };
+  const answerDeps = { tree, root, gate, handouts, counts, status, onError };
+  const socket = await openKeySocket({
+    path: deps.socketPath,
+    answer: (calls, reply) => answerCalls(answerDeps, calls, reply),
+    onError,
+  });
+  return {
+    socketPath: deps.socketPath,
+    status,
+    flush: () => {
+      tree.flush();
+    },
+    close: async () => {
+      await socket.close();
+      await handouts.close();
+      tree.flush();
+      root.close();
+    },
+  };
+}

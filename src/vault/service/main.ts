@@ -1,0 +1,96 @@
+// The key service as a process: the only one that holds the token's login and unwrapped keys of
+// custodians and groups. Started by key-process.ts, which sends the configuration; ends with its parent.
+import { randomBytes } from 'node:crypto';
+import { PostsealError } from '../../kernel/errors.ts';
+import { uuidV4, type OrganisationId } from '../../kernel/ids.ts';
+import type { UnixMs } from '../../kernel/time.ts';
+import { createEventSealer } from '../../ledger/event/event-sealer.ts';
+import { openDatabase } from '../../platform/postgres/database.ts';
+import { openKeyStore } from '../keys/open-key-store.ts';
+import { startKeyService } from './key-service.ts';
+import type { FromKeyProcess, KeyProcessConfig, ToKeyProcess } from './process-messages.ts';
+
+const now = (): UnixMs => Date.now() as UnixMs;
+/** Reads and small writes; the calls of nodes rarely need either. */
+const connections = 3;
+
+function say(message: FromKeyProcess): void {
+  if (process.connected) process.send?.(message);
+}
+
+function trouble(error: unknown): void {
+  const known = error instanceof PostsealError ? error : new PostsealError('internal', {}, error);
+  const name = error instanceof Error ? error.name : 'unknown';
+  const fields = known === error ? known.fields : { ...known.fields, name };
+  say({ kind: 'trouble', code: known.code, fields });
+}
+
+async function start(config: KeyProcessConfig): Promise<() => Promise<void>> {
+  const organisation = config.organisation as OrganisationId;
+  const database = await openDatabase({
+    url: config.databaseUrl,
+    poolMax: connections,
+    name: 'postseal keys',
+    onConnectionLost: trouble,
+  });
+  const store = await openKeyStore(config.store, {
+    folder: config.folder,
+    organisationId: organisation,
+    role: 'keys',
+    now,
+  });
+  const sealer = createEventSealer({
+    node: config.node,
+    boot: uuidV4(randomBytes(16)),
+    organisation,
+    component: 'keys',
+    clock: { now },
+    random: (n) => randomBytes(n),
+  });
+  const { socketPath } = config;
+  const deps = { database, store, organisation, sealer, socketPath, now, onError: trouble };
+  const service = await startKeyService(deps);
+  return async () => {
+    await service.close();
+    await store.close();
+    await database.close();
+  };
+}
+
+let stop: (() => Promise<void>) | undefined;
+let stopping = false;
+
+async function end(code: number): Promise<void> {
+  if (stopping) return;
+  stopping = true;
+  try {
+    await stop?.();
+  } finally {
+    process.exit(code);
+  }
+}
+
+process.on('message', (message: ToKeyProcess) => {
+  if (message.kind === 'stop') {
+    void end(0);
+    return;
+  }
+  start(message.config).then(
+    (stopService) => {
+      stop = stopService;
+      say({ kind: 'ready' });
+    },
+    (error: unknown) => {
+      const known =
+        error instanceof PostsealError ? error : new PostsealError('internal', {}, error);
+      say({ kind: 'failed', code: known.code, fields: known.fields });
+      process.exitCode = known.exit;
+      if (process.connected) process.disconnect?.();
+    },
+  );
+});
+// Without its parent nobody may ask, and nobody would end it.
+process.on('disconnect', () => void end(Number(process.exitCode ?? 0)));
+// A signal to the whole group is the parent's to handle: calls under way are answered until it says stop.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => void end(0));

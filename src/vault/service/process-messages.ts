@@ -1,0 +1,25 @@
+// What the primary and the key service process say to each other over IPC. Secrets travel here and in
+// no argument or environment variable.
+import type { ErrorFields } from '../../kernel/errors.ts';
+import type { KeyStoreChoice } from '../keys/open-key-store.ts';
+
+export interface KeyProcessConfig {
+  readonly databaseUrl: string;
+  readonly organisation: string;
+  /** Name of the node, as in every leaf. */
+  readonly node: string;
+  /** The home's `keys/` folder. */
+  readonly folder: string;
+  readonly socketPath: string;
+  readonly store: KeyStoreChoice;
+}
+
+export type ToKeyProcess =
+  { readonly kind: 'start'; readonly config: KeyProcessConfig } | { readonly kind: 'stop' };
+
+export type FromKeyProcess =
+  | { readonly kind: 'ready' }
+  /** The start failed; the process ends. */
+  | { readonly kind: 'failed'; readonly code: string; readonly fields: ErrorFields }
+  /** Something failed that is not a caller's fault; for log and alerts. */
+  | { readonly kind: 'trouble'; readonly code: string; readonly fields: ErrorFields };
