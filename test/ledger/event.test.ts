@@ -17,6 +17,8 @@ import { createEventSealer } from '../../src/ledger/event/event-sealer.ts';
 import { actorPseudonym } from '../../src/ledger/event/pseudonym.ts';
 import { eventNames, eventRegistry, isEventName } from '../../src/ledger/event/registry.ts';
 import { openSide, sideCommitment } from '../../src/ledger/event/side-record.ts';
+import { eventsReference } from '../../src/ledger/event/events-reference.ts';
+import { chainHash, chainStart, leafHash } from '../../src/ledger/tree/hashes.ts';
 import { nodeSideCipher } from './side-cipher.ts';
 
 interface LeafVectors {
@@ -28,7 +30,7 @@ interface LeafVectors {
     readonly value: JsonValue;
     readonly commit: string;
   };
-  readonly leaf: { readonly body: string };
+  readonly leaf: { readonly body: string; readonly leafHash: string; readonly chain0: string };
 }
 const vectors = JSON.parse(
   readFileSync(new URL('../vectors/ledger/leaf.json', import.meta.url), 'utf8'),
@@ -206,5 +208,20 @@ describe('eventRegistry', () => {
       expect(eventRegistry[name].text).toMatch(/^[A-Z].*\.$/);
     }
     expect(isEventName('toString')).toBe(false);
+  });
+
+  test('docs/reference/events.md is what it gives', () => {
+    const page = readFileSync(new URL('../../docs/reference/events.md', import.meta.url), 'utf8');
+    expect(page).toBe(eventsReference());
+  });
+
+  test('docs/formats/leaf.md shows the leaf of the vectors', () => {
+    const page = readFileSync(new URL('../../docs/formats/leaf.md', import.meta.url), 'utf8');
+    for (const text of [vectors.leaf.body, vectors.leaf.leafHash, vectors.leaf.chain0]) {
+      expect(page).toContain(text);
+    }
+    const hash = leafHash(Buffer.from(vectors.leaf.body));
+    expect(hash.toString('hex')).toBe(vectors.leaf.leafHash);
+    expect(chainHash(chainStart, hash).toString('hex')).toBe(vectors.leaf.chain0);
   });
 });

@@ -56,7 +56,8 @@ describe('startSignerProcess', () => {
       expect(await signer.head()).toMatchObject({ size });
       const first = signer.pid!;
       process.kill(first, 'SIGKILL');
-      for (let ready = false; !ready; await sleep(20)) {
+      for (let ready = false; !ready;) {
+        await sleep(20);
         ready = await signer.head().then(
           () => signer.pid !== first,
           () => false,

@@ -65,11 +65,13 @@ export function createEventSealer(deps: EventSealerDeps): EventSealer {
   /** Number of a void event -> the numbers it names. */
   const carried = new Map<number, readonly number[]>();
 
+  const idRandom = slices(deps.random, 16);
+
   const seal = (draft: EventDraft): SealedEvent => {
     checkTokens(draft);
     const micros = Math.max(deps.clock.now() * 1000, lastMicros + 1);
     const ms = Math.floor(micros / 1000) as UnixMs;
-    const id = uuidV7(ms, deps.random(16)) as EventId;
+    const id = uuidV7(ms, idRandom()) as EventId;
     const { side, pii } = sealPersonal(draft, id, deps);
     const leaf = leafOf(draft, { id, ts: rfc3339Micros(ms, micros % 1000), q: next, pii }, deps);
     const body = canonicalBytes(leaf);
@@ -203,4 +205,18 @@ function toRanges(numbers: readonly number[]): JsonValue[] {
     else out.push([n, n]);
   }
   return out;
+}
+
+/** Ids are no secrets: their random bytes come from one larger draw, which is much cheaper. */
+function slices(random: (n: number) => Uint8Array, bytes: number): () => Uint8Array {
+  let pool = new Uint8Array(0);
+  let at = 0;
+  return () => {
+    if (at + bytes > pool.length) {
+      pool = Uint8Array.from(random(bytes * 256));
+      at = 0;
+    }
+    at += bytes;
+    return pool.subarray(at - bytes, at);
+  };
 }

@@ -2,8 +2,9 @@
 // processes against each other. Reads only; works beside a running server. Whatever does not fit is
 // reported with its place. docs/formats/ledger.md; the independent second program is audit/verifier.
 import type { Queryable } from '../../platform/postgres/statement.ts';
-import { parseCanonical } from '../event/canonical-json.ts';
+import { type JsonValue, parseCanonical } from '../event/canonical-json.ts';
 import { type LeafProjection, projectLeaf } from '../event/leaf-projection.ts';
+import { noteKeyId } from '../checkpoint/signed-note.ts';
 import { openTileFiles } from '../tiles/tile-files.ts';
 import { chainHash, chainStart, hashBytes, leafHash } from '../tree/hashes.ts';
 import { type NamedCheckpoint, readCheckpoints } from './checkpoint-history.ts';
@@ -55,6 +56,8 @@ export interface LedgerReport {
 
 /** Rows read and hashed without giving way to others. */
 const sliceRows = 1024;
+/** An anchor is sealed with the head of its own batch; that many leaves can come between at most. */
+const recentChains = 64;
 
 export async function verifyLedger(options: VerifyOptions): Promise<LedgerReport> {
   const findings = new Findings();
@@ -71,6 +74,7 @@ export async function verifyLedger(options: VerifyOptions): Promise<LedgerReport
     findings,
     checkpoints.all,
     options,
+    origin,
   );
   const size = Number(head?.last ?? -1) + 1;
   await scan.rows(size);
@@ -126,6 +130,9 @@ class LedgerScan {
   readonly #checkpoints: readonly NamedCheckpoint[];
   readonly #options: VerifyOptions;
   #nextCheckpoint = 0;
+  /** Chain by number of leaves, for anchors. */
+  readonly #recentChains = new Map<number, Buffer>([[0, chainStart]]);
+  readonly #origin: string;
   #newestMs = 0;
 
   constructor(
@@ -133,11 +140,13 @@ class LedgerScan {
     findings: Findings,
     checkpoints: readonly NamedCheckpoint[],
     options: VerifyOptions,
+    origin: string,
   ) {
     this.tiles = tiles;
     this.#findings = findings;
     this.#checkpoints = checkpoints;
     this.#options = options;
+    this.#origin = origin;
   }
 
   async rows(size: number): Promise<void> {
@@ -185,7 +194,7 @@ class LedgerScan {
     const place = `audit_log seq ${seq}`;
     this.#findings.add(place, 'missing');
     const hash = (await this.tiles.hashOnDisk(seq)) ?? Buffer.alloc(hashBytes);
-    this.chain = chainHash(this.chain, hash);
+    this.#advanceChain(seq, hash);
     const body = await this.tiles.bodyOnDisk(seq, hash);
     if (body !== undefined) this.#leaf(seq, undefined, body, place);
     await this.tiles.append(hash, body);
@@ -194,7 +203,7 @@ class LedgerScan {
   async #row(seq: number, row: VerifyRow): Promise<void> {
     const place = `audit_log seq ${seq}`;
     const hash = await this.#hashOf(seq, row, place);
-    this.chain = chainHash(this.chain, hash);
+    this.#advanceChain(seq, hash);
     if (!row.chain.equals(this.chain)) this.#findings.add(place, 'chain');
     const fits = row.body !== null && leafHash(row.body).equals(hash);
     const body = fits ? row.body : await this.tiles.bodyOnDisk(seq, hash);
@@ -229,8 +238,7 @@ class LedgerScan {
     for (const [column, found, expected] of row === undefined ? [] : columns(row, leaf)) {
       if (found !== expected) this.#findings.add(place, column);
     }
-    if (seq === 0 && leaf.op !== 'log.origin')
-      this.#findings.add(place, 'origin', 'the first leaf is another');
+    this.#aboutLog(seq, leaf, value, place);
     const ms = Date.parse(leaf.ts);
     const silence = ms - this.#newestMs;
     if (
@@ -242,6 +250,30 @@ class LedgerScan {
     }
     this.#newestMs = Math.max(this.#newestMs, ms);
     this.numbers.add(leaf, place, this.#findings);
+  }
+
+  /** What the log says of itself: its origin and key in leaf 0, its chain in every anchor. */
+  #aboutLog(seq: number, leaf: LeafProjection, value: JsonValue | undefined, place: string): void {
+    const { f } = (value ?? {}) as { readonly f?: Readonly<Record<string, JsonValue>> };
+    if ((seq === 0) !== (leaf.op === 'log.origin'))
+      this.#findings.add(place, 'origin', 'leaf 0 and no other is the origin');
+    else if (seq === 0) {
+      const key = noteKeyId(this.#options.publicKey).toString('hex');
+      if (f?.['origin'] !== this.#origin)
+        this.#findings.add(place, 'origin', 'the checkpoint has another');
+      if (f?.['key'] !== key) this.#findings.add(place, 'key', `the public key given is ${key}`);
+    }
+    if (leaf.op !== 'log.anchor') return;
+    // An anchor stands in the batch that it was written for, so its chain is a recent one.
+    const chain = this.#recentChains.get(Number(f?.['size']));
+    if (chain?.toString('hex') !== f?.['chain'])
+      this.#findings.add(place, 'anchor', 'it names another chain');
+  }
+
+  #advanceChain(seq: number, hash: Buffer): void {
+    this.chain = chainHash(this.chain, hash);
+    this.#recentChains.set(seq + 1, this.chain);
+    this.#recentChains.delete(seq + 1 - recentChains);
   }
 
   #checkRoots(): void {
