@@ -30,6 +30,9 @@ const candidates: readonly Launcher[] = [
       `--reuid=${nobody}`,
       `--regid=${nobody}`,
       '--clear-groups',
+      // access(2), with which PostgreSQL looks for its own programs, drops the capabilities of whoever
+      // is not root unless this bit is set (capabilities(7)).
+      '--securebits=+no_setuid_fixup',
       '--inh-caps=-all,+dac_override',
       '--ambient-caps=-all,+dac_override',
       '--bounding-set=-all,+dac_override',
