@@ -59,11 +59,14 @@ async function keywordBits(
   { key, actor, allot }: FlagRequest,
   names: readonly string[],
 ): Promise<number[]> {
-  const known = new Map((await sealedKeywords(room, key)).map(({ tag, bit }) => [tag, bit]));
+  const tags = names.map((name) => sealer.keywordTag(key.mailbox, name).toString('hex'));
+  let known = bitsByTag(await sealedKeywords(room, key));
+  // What memory does not know another process may have allotted.
+  if (tags.some((tag) => !known.has(tag))) known = bitsByTag(await readKeywords(room.db.pool, key));
   const bits: number[] = [];
   const fresh = new Map<string, SealedName>();
-  for (const name of names) {
-    const tag = sealer.keywordTag(key.mailbox, name).toString('hex');
+  for (const [i, name] of names.entries()) {
+    const tag = tags[i] ?? '';
     const bit = known.get(tag);
     if (bit !== undefined) bits.push(bit);
     else if (allot && !fresh.has(tag)) fresh.set(tag, sealer.keyword(key.mailbox, name));
@@ -83,6 +86,10 @@ async function keywordBits(
   });
   await room.states.peek(key.mailbox)?.reloadKeywords();
   return [...bits, ...outputs[0]];
+}
+
+function bitsByTag(keywords: readonly SealedKeyword[]): Map<string, number> {
+  return new Map(keywords.map(({ tag, bit }) => [tag, bit]));
 }
 
 /**

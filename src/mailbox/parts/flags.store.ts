@@ -62,7 +62,7 @@ const store = statement<FlagsRow>(
     SELECT custodian_id, mailbox_id, modseq, place / ${logPartSize}, min(uid), array_agg(uid ORDER BY uid), array_agg(flags ORDER BY uid)
     FROM c GROUP BY custodian_id, mailbox_id, modseq, place / ${logPartSize}
   )
-  SELECT o.n, o.flags, o.fits, c.modseq FROM o LEFT JOIN c USING (n)`,
+  SELECT o.n, o.flags, o.fits, box.modseq FROM o LEFT JOIN box ON o.changes AND box.mailbox_id = o.mailbox_id`,
 );
 
 export const flagsKind: PartKind<FlagsPart, StoreResult> = {

@@ -60,11 +60,35 @@ export class Generation {
 
   /** `uid` must be above the last one. */
   push(uid: number, flags: number, modseq: number): void {
-    if (this.#count === this.#uids.length) this.#grow();
+    if (this.#count === this.#uids.length) this.#grow(this.#count >> 3);
     this.#uids[this.#count] = uid;
     this.#flags[this.#count] = flags;
     this.#modseqs[this.#count] = modseq;
     this.#count += 1;
+  }
+
+  /** Makes room for `extra` messages, so that adding them copies nothing. */
+  reserve(extra: number): void {
+    if (this.#count + extra > this.#uids.length) this.#grow(extra);
+  }
+
+  /**
+   * Adds `count` messages that `fill` writes into the arrays it is given; nothing when it answers false.
+   * Uids must ascend and be above the last one.
+   */
+  extend(
+    count: number,
+    fill: (uids: Uint32Array, flags: Float64Array, modseqs: Float64Array) => boolean,
+  ): boolean {
+    this.reserve(count);
+    const to = this.#count + count;
+    const good = fill(
+      this.#uids.subarray(this.#count, to),
+      this.#flags.subarray(this.#count, to),
+      this.#modseqs.subarray(this.#count, to),
+    );
+    if (good) this.#count = to;
+    return good;
   }
 
   set(index: number, flags: number, modseq: number): void {
@@ -110,8 +134,8 @@ export class Generation {
   }
 
   /** Windows handed out before keep the old arrays, whose uids are the same. */
-  #grow(): void {
-    const capacity = this.#count + Math.max(spareMin, this.#count >> 3);
+  #grow(extra: number): void {
+    const capacity = this.#count + Math.max(spareMin, extra);
     const grown = new Generation(capacity);
     grown.#copy(this, 0, this.#count);
     this.#uids = grown.#uids;

@@ -4,7 +4,7 @@ import type { CustodianId, MailboxId } from '../../kernel/ids.ts';
 import { statement, type Queryable } from '../../platform/postgres/statement.ts';
 import { Generation } from './generation.ts';
 import { parseNumberList } from './number-list.ts';
-import { decodeSnapshotPart } from './snapshot-format.ts';
+import { decodeSnapshotPart, messagesInPart } from './snapshot-format.ts';
 import { TimeSlice } from './time-slice.ts';
 
 export interface MailboxKey {
@@ -123,6 +123,7 @@ export async function readSnapshot(
   if (first === undefined) return undefined;
   const slice = new TimeSlice();
   const messages = new Generation();
+  messages.reserve(parts.reduce((sum, { data }) => sum + messagesInPart(data), 0));
   for (const { data } of parts) {
     if (!decodeSnapshotPart(data, messages)) return undefined;
     await slice.rest();
@@ -131,9 +132,9 @@ export async function readSnapshot(
   return { messages, modseq, snapshotModseq: modseq };
 }
 
-const head = statement<{ highest_modseq: string }>(
+const head = statement<{ highest_modseq: string; messages: string }>(
   'mailbox.head',
-  'SELECT highest_modseq FROM mailbox WHERE custodian_id = $1 AND mailbox_id = $2',
+  'SELECT highest_modseq, messages FROM mailbox WHERE custodian_id = $1 AND mailbox_id = $2',
 );
 
 const page = statement<{ uids: string | null; flags: string; modseqs: string }>(
@@ -148,7 +149,7 @@ const pageMessages = 16_384;
 export async function readRows(db: Queryable, key: MailboxKey): Promise<BaseState | undefined> {
   const row = await head.first(db, [key.custodian, key.mailbox]);
   if (row === undefined) return undefined;
-  const messages = new Generation();
+  const messages = new Generation(Number(row.messages));
   const slice = new TimeSlice();
   for (let more = true; more;) {
     const values = [key.custodian, key.mailbox, messages.lastUid, pageMessages];

@@ -133,7 +133,8 @@ function transferInput(
   return { custodian, from, to, uids, keywords, leave, sink: room.states, deltas: [] };
 }
 
-function keywordsOf({ room, sealer, state }: CommandScope, { uids, to, actor }: CopyInput) {
+async function keywordsOf({ room, sealer, state }: CommandScope, { uids, to, actor }: CopyInput) {
+  await state.freshen(room.trustMs);
   const { messages, key } = state;
   let used = 0;
   for (const uid of uids) {
