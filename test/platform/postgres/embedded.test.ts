@@ -141,9 +141,10 @@ describe('startEmbeddedPostgres', () => {
     'as root without user namespaces, setpriv reaches a home below a 0700 folder, and back [needs root]',
     async () => {
       const home = newHome('one');
-      for (const launcher of ['setpriv', 'unshare'] as const) {
-        const server = await startEmbeddedPostgres({ home, launcher });
-        expect(server.launcher).toBe(launcher);
+      // The files change owner on the way there and back; the way back is this machine's own choice.
+      for (const more of [{ launcher: 'setpriv' as const }, {}]) {
+        const server = await startEmbeddedPostgres({ home, ...more });
+        if (more.launcher !== undefined) expect(server.launcher).toBe(more.launcher);
         expect(await query(server.url, 'SELECT n FROM kept')).toEqual([{ n: 42 }]);
         await server.stop();
       }
