@@ -6,7 +6,7 @@ import type { AccountSessions } from './account-sessions.ts';
 import { capabilitiesOf } from './capability.ts';
 import { commands } from './commands/index.ts';
 import type { SignedIn } from '../access/sign-in.ts';
-import type { ImapDeps, ListenerKind } from './deps.ts';
+import type { ImapRuntime, ListenerKind } from './deps.ts';
 import {
   answerError,
   type CommandHead,
@@ -34,7 +34,7 @@ export interface ConnectionOrigin {
 }
 
 export class Connection {
-  readonly #deps: ImapDeps;
+  readonly #deps: ImapRuntime;
   readonly #input: Input;
   readonly #out: Output;
   readonly #session: Session;
@@ -44,7 +44,7 @@ export class Connection {
   #ending = false;
   #farewell: string | null = null;
 
-  constructor(socket: Socket, from: ConnectionOrigin, deps: ImapDeps) {
+  constructor(socket: Socket, from: ConnectionOrigin, deps: ImapRuntime) {
     const { listener, sessions } = from;
     this.#deps = deps;
     this.#socket = socket;

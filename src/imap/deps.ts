@@ -6,6 +6,7 @@ import type { SignIn } from '../access/sign-in.ts';
 import type { UnixMs } from '../kernel/time.ts';
 import type { MailboxService } from '../mailbox/types.ts';
 import type { Log } from '../platform/log/log.ts';
+import type { SearchPool } from './search-pool.ts';
 import type { SessionTrace } from './session-trace.ts';
 
 export type ListenerKind = 'imap' | 'imaps';
@@ -67,4 +68,9 @@ export interface ImapDeps {
   readonly secureContext?: () => SecureContext;
   /** For ID. */
   readonly version: string;
+}
+
+/** What the listeners add for all their connections. */
+export interface ImapRuntime extends ImapDeps {
+  readonly searches: SearchPool;
 }

@@ -13,6 +13,7 @@ import {
   writePlainMessage,
 } from './fetch-message.ts';
 import type { FetchPlan } from './fetch-plan.ts';
+import { oneAhead } from './read-ahead.ts';
 import { ReadGrants } from './read-grant.ts';
 import { type FlagsOf, flagsAt, type ViewMessage } from './selected-mailbox.ts';
 import type { Session } from './session.ts';
@@ -22,7 +23,7 @@ import { ImapError } from './wire/imap-error.ts';
 /** Messages in a block, by what they need. */
 const blockOf = { none: 2_000, metadata: 128, body: 32 } as const;
 /** Messages read ahead while one is written, if they are small. */
-const aheadMax = 4;
+const aheadMax = 8;
 const smallBytesMax = 131_072;
 
 /** What keeps one message from being told; the others are told all the same. */
@@ -58,11 +59,12 @@ async function runGranted(
   const grants = new ReadGrants(session, plan.purpose, [...byUid.keys()]);
   const before = session.out.bytes;
   try {
-    for (;;) {
+    const blocks = oneAhead(async () => {
       const { uids, grant } = await grants.next(blockOf[plan.need]);
-      if (uids.length === 0) break;
       const block = uids.map((uid) => byUid.get(uid)).filter((m) => m !== undefined);
-      const opened = await openBlock(session, { plan, block, grant });
+      return block.length === 0 ? null : openBlock(session, { plan, block, grant });
+    });
+    for await (const opened of blocks) {
       await writeBlock(session, { plan, opened, failures: run.failures });
     }
   } finally {

@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import { AccountSessions } from './account-sessions.ts';
 import { Connection } from './connection.ts';
-import type { ImapDeps, ListenerKind } from './deps.ts';
+import type { ImapDeps, ImapRuntime, ListenerKind } from './deps.ts';
+import { SearchPool } from './search-pool.ts';
 
 export interface ListenAddress {
   readonly host: string;
@@ -37,7 +38,7 @@ export interface ImapServer {
 const farewellMs = 2_000;
 
 class ConnectionTable {
-  readonly #deps: ImapDeps;
+  readonly #deps: ImapRuntime;
   readonly #open = new Map<
     Connection,
     { readonly socket: Socket; readonly served: Promise<void> }
@@ -45,7 +46,7 @@ class ConnectionTable {
   readonly #byAddress = new Map<string, number>();
   readonly #sessions: AccountSessions;
 
-  constructor(deps: ImapDeps) {
+  constructor(deps: ImapRuntime) {
     this.#deps = deps;
     this.#sessions = new AccountSessions(deps.settings.sessionsPerAccountMax);
   }
@@ -102,7 +103,8 @@ export async function startImapServer(
   deps: ImapDeps,
   options: ImapServerOptions,
 ): Promise<ImapServer> {
-  const table = new ConnectionTable(deps);
+  const searches = new SearchPool();
+  const table = new ConnectionTable({ ...deps, searches });
   const servers: Server[] = [];
   let secure: TlsServer | undefined;
   let [imap, imaps]: (AddressInfo | undefined)[] = [];
@@ -141,6 +143,7 @@ export async function startImapServer(
       const closed = servers.map((server) => new Promise((resolve) => server.close(resolve)));
       await table.closeAll();
       await Promise.all(closed);
+      await searches.close();
     },
   };
 }

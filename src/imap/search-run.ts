@@ -14,6 +14,8 @@ import {
   type SearchNeed,
   searchNeed,
 } from './query/index.ts';
+import { oneAhead } from './read-ahead.ts';
+import { largeBytesMin } from './search-pool.ts';
 import { Probe } from './search-probe.ts';
 import type { ViewMessage } from './selected-mailbox.ts';
 import type { Session } from './session.ts';
@@ -95,11 +97,20 @@ async function searchFacts(session: Session, stage: Stage): Promise<void> {
 /** Opens metadata, and whole messages where that does not decide. */
 async function searchSealed(session: Session, stage: Stage): Promise<void> {
   const grants = new SearchGrants(session, stage);
-  for (let at = 0; at < stage.open.length; at += metadataMessages) {
-    const block = stage.open.slice(at, at + metadataMessages);
+  const { archive } = session.deps;
+  const blocks = oneAhead(async () => {
+    const block = take(metadataMessages);
+    if (block.length === 0) return null;
+    return { block, opened: await archive.openMetadata(await grants.current(), refsOf(block)) };
+  });
+  let at = 0;
+  function take(count: number): readonly Candidate[] {
+    const block = stage.open.slice(at, at + count);
+    at += count;
+    return block;
+  }
+  for await (const { block, opened } of blocks) {
     const undecided: Candidate[] = [];
-    const grant = await grants.current();
-    const opened = await session.deps.archive.openMetadata(grant, refsOf(block));
     for (const [place, candidate] of block.entries()) {
       const metadata = usable(opened[place]);
       if (metadata === undefined) continue;
@@ -112,17 +123,33 @@ async function searchSealed(session: Session, stage: Stage): Promise<void> {
 }
 
 async function searchBodies(session: Session, stage: Stage, grants: SearchGrants): Promise<void> {
-  for (let at = 0; at < stage.open.length; at += bodyMessages) {
+  let at = 0;
+  const blocks = oneAhead(async () => {
     const block = stage.open.slice(at, at + bodyMessages);
-    const opened = await session.deps.archive.openBodies(await grants.current(), refsOf(block));
+    at += bodyMessages;
+    if (block.length === 0) return null;
+    const bodies = await session.deps.archive.openBodies(await grants.current(), refsOf(block));
+    // Large ones are read one by one below, so that few of them are in memory at a time.
+    const small = bodies.map((body) =>
+      body instanceof PostsealError || body.size > largeBytesMin
+        ? Promise.resolve(undefined)
+        : body.read(0, body.size),
+    );
+    return { block, bodies, bytes: await Promise.all(small) };
+  });
+  for await (const { block, bodies, bytes } of blocks) {
     for (const [place, candidate] of block.entries()) {
-      const body = usable(opened[place]);
+      const body = usable(bodies[place]);
       if (body === undefined) continue;
-      const bytes = await body.read(0, body.size);
-      settle({ ...candidate, known: { ...candidate.known, body: bytes } }, stage, []);
-      await nextTurn();
+      const whole = bytes[place] ?? (await body.read(0, body.size));
+      const known = { ...candidate.known, body: whole };
+      if (whole.length <= largeBytesMin) settle({ ...candidate, known }, stage, []);
+      else if (await session.deps.searches.evaluate(stage.key, known)) {
+        stage.found.add(candidate.message.index);
+      }
     }
     assertOpen(session);
+    await nextTurn();
   }
 }
 

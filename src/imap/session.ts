@@ -5,7 +5,7 @@ import { InvariantViolation } from '../kernel/errors.ts';
 import type { AccountView } from '../mailbox/types.ts';
 import type { SignedIn } from '../access/sign-in.ts';
 import type { AccountSessions } from './account-sessions.ts';
-import type { ImapDeps, ListenerKind } from './deps.ts';
+import type { ImapRuntime, ListenerKind } from './deps.ts';
 import type { Output } from './output.ts';
 import type { SelectedMailbox } from './selected-mailbox.ts';
 import type { TracedSession } from './session-trace.ts';
@@ -49,7 +49,7 @@ export type Enabled = 'CONDSTORE' | 'IMAP4rev2';
 
 export class Session {
   readonly id: string = randomUUID();
-  readonly deps: ImapDeps;
+  readonly deps: ImapRuntime;
   readonly out: Output;
   readonly door: ConnectionDoor;
   readonly trace: TracedSession;
@@ -66,7 +66,7 @@ export class Session {
   #leave: () => void = () => undefined;
 
   constructor(
-    deps: ImapDeps,
+    deps: ImapRuntime,
     out: Output,
     door: ConnectionDoor,
     rules: {
