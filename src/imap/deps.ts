@@ -14,6 +14,8 @@ export type ListenerKind = 'imap' | 'imaps';
 export interface ImapSettings {
   /** Octets of a command without literals (RFC 7162 §4 asks for 8,192 at least). */
   readonly lineBytesMax: number;
+  /** Octets of one literal outside APPEND. */
+  readonly literalBytesMax: number;
   /** Octets of one message by APPEND; announced as APPENDLIMIT. */
   readonly messageBytesMax: number;
   readonly connectionsMax: number;
@@ -40,6 +42,7 @@ export interface ImapSettings {
 
 export const imapSettingsDefault: ImapSettings = {
   lineBytesMax: 65_536,
+  literalBytesMax: 65_536,
   messageBytesMax: 52_428_800,
   connectionsMax: 20_000,
   connectionsPerAddressMax: 1_000,

@@ -9,9 +9,10 @@ import { GrammarError } from './wire/grammar-error.ts';
 import type { StreamSpec } from './command.ts';
 import type { LiteralStart, RawCommand } from './wire/raw-command.ts';
 
-/** Octets of one argument, and of all arguments of one command, before and after sign-in. */
-const unknownClient = { literalBytesMax: 4_096, commandBytesMax: 8_192 };
-const knownClient = { literalBytesMax: 65_536, commandBytesMax: 262_144 };
+/** Octets of one argument before sign-in: names and passwords are short. */
+const strangerBytesMax = 4_096;
+/** How many arguments of the largest size one command may hold. */
+const argumentsMax = 4;
 
 export type LiteralPolicy =
   | { readonly kind: 'buffer' }
@@ -38,10 +39,14 @@ export async function decideLiteral(
     const mailbox = await streamed.stream.admit(session, streamed.head, literal);
     return { ...streamed, mailbox };
   }
-  const limits = session.state === 'not-authenticated' ? unknownClient : knownClient;
+  const { literalBytesMax } = session.deps.settings;
+  const most =
+    session.state === 'not-authenticated'
+      ? Math.min(strangerBytesMax, literalBytesMax)
+      : literalBytesMax;
   let kept = literal.size;
   for (const segment of raw.segments) kept += segment.kind === 'literal' ? segment.literal.size : 0;
-  const fits = literal.size <= limits.literalBytesMax && kept <= limits.commandBytesMax;
+  const fits = literal.size <= most && kept <= most * argumentsMax;
   return { kind: fits ? 'buffer' : 'refuse' };
 }
 
