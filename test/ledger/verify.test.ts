@@ -79,7 +79,7 @@ describe('verifyLedger', () => {
     ['objects', "objects = '{x:y}'", ['objects']],
     ['pruned body', 'body = NULL', ['body']],
   ])('names the row whose %s was changed', async (_name, change, what) => {
-    for (const seq of [0, 255, 256, size - 1]) {
+    for (const seq of [0, 256, size - 1]) {
       await root.query('BEGIN');
       await root.query(
         'CREATE TEMP TABLE before AS SELECT * FROM audit_log WHERE seq = $1'.replace(
@@ -184,7 +184,7 @@ describe('verifyLedger', () => {
         expect(found.word).toBe('tampered');
         expect(found.places.map((text) => text.split(':')[0])).toContain(file);
       }),
-      { seed: 3, numRuns: 60 },
+      { seed: 3, numRuns: 40 },
     );
     expect((await verdict()).places).toEqual([]);
   });

@@ -45,10 +45,20 @@ export async function readCheckpoints(
       findings.add(place, 'size', String(kept.size));
   }
   if (bytes === undefined && all.length > 0) findings.add('checkpoint', 'missing');
-  const newest = Math.max(0, ...all.map((one) => one.size));
-  // A kept checkpoint is written just before it is published, so it may be ahead by that one.
-  if (published !== undefined && all.filter((one) => one.size > published.size).length > 1) {
-    findings.add('checkpoint', 'rollback', `published ${published.size}, kept up to ${newest}`);
+  // A kept checkpoint is written just before it is published, so it may be ahead by that one. The
+  // published one is read again: the log has gone on while the history was read.
+  const later = openCheckpoint(
+    (await readIfThere(join(dir, 'checkpoint'))) ?? Buffer.alloc(0),
+    log,
+  );
+  const reached = typeof later === 'string' ? (published?.size ?? 0) : later.size;
+  const ahead = all.filter((one) => one.size > reached);
+  if (published !== undefined && ahead.length > 1) {
+    findings.add(
+      'checkpoint',
+      'rollback',
+      `published ${reached}, kept up to ${ahead.at(-1)?.size ?? 0}`,
+    );
   }
   return { published, all: all.sort((a, b) => a.size - b.size) };
 }

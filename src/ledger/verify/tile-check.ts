@@ -136,14 +136,15 @@ export class TileCheck {
     }
   }
 
-  /** What the newest version of a partial tile holds. */
+  /** What the newest version of a partial tile holds; `undefined` beyond the leaves that were read. */
   async #whole(tile: TileRef): Promise<Buffer | undefined> {
-    const full = await this.#files.read({ ...tile, width: tileWidth });
-    if (full !== undefined && !this.#beyond({ ...tile, width: tileWidth })) return full;
+    const level = tile.level === 'entries' ? 0 : tile.level;
+    const edge = Math.floor(this.stack.size / tileWidth ** (level + 1));
+    if (tile.index < edge) return this.#files.read({ ...tile, width: tileWidth });
+    if (tile.index > edge) return undefined;
+    if (tile.level !== 'entries') return this.stack.partial(tile.level);
     const bodies = this.#bodies.filter((body) => body !== undefined);
-    if (tile.level === 'entries')
-      return bodies.length === this.#bodies.length ? encodeBundle(bodies) : undefined;
-    return this.stack.partial(tile.level);
+    return bodies.length === this.#bodies.length ? encodeBundle(bodies) : undefined;
   }
 
   #beyond(tile: TileRef): boolean {
