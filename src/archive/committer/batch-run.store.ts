@@ -85,8 +85,8 @@ export async function runBatch(
     await commit(client);
     return { kind: 'committed', at: tx.at, outputs };
   } catch (thrown) {
-    // Whatever still settles has its own catch; nothing of it may outlive the batch.
-    await settled;
+    // Nothing of it may outlive the batch; the first error says more than this one.
+    await settled.catch(() => undefined);
     return failed(client, mapPostgresError(thrown), inDoubt);
   }
 }

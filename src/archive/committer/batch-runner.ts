@@ -108,7 +108,7 @@ export class BatchRunner {
         const member = members[i];
         if (member !== undefined) this.#refuse(member, failure);
       }
-      this.#deps.retry(rest);
+      this.#again(rest);
       return;
     }
     this.#runAlone(members, outcome.error);
@@ -126,7 +126,7 @@ export class BatchRunner {
       this.#fail(member, error);
       return false;
     });
-    this.#deps.retry(again);
+    this.#again(again);
   }
 
   async #resolveDoubt(
@@ -168,6 +168,7 @@ export class BatchRunner {
       return;
     }
     member.recoveries += 1;
+    this.#unseal(member);
     const recovering = kind
       .recover(input, error)
       .then((again) => {
@@ -181,8 +182,21 @@ export class BatchRunner {
     this.#recovering.add(recovering);
   }
 
+  #again(members: readonly Member[]): void {
+    for (const member of members) this.#unseal(member);
+    this.#deps.retry(members);
+  }
+
+  /**
+   * The numbers of a batch that was rolled back are named by the next one, and the events get new
+   * ones: else a crash before their own next batch would leave numbers that nobody accounts for.
+   */
+  #unseal(member: Member): void {
+    this.#void(member.sealed);
+    member.sealed = [];
+  }
+
   #seal(member: Member): boolean {
-    if (member.sealed.length > 0) return true;
     const sealed: SealedEvent[] = [];
     try {
       for (const draft of member.operation.events) sealed.push(this.#deps.sealer.seal(draft));
@@ -209,7 +223,7 @@ export class BatchRunner {
   }
 
   #fail(member: Member, error: PostsealError): void {
-    this.#void(member.sealed);
+    this.#unseal(member);
     finishParts(member.operation.parts, false);
     member.reject(error);
   }

@@ -1,6 +1,6 @@
 // The heart (architecture §2): one per process, one write connection, no timer. A batch closes when
 // the previous commit returns, so a busy server makes large batches and an idle one answers at once.
-import { PostsealError } from '../../kernel/errors.ts';
+import { assert, PostsealError } from '../../kernel/errors.ts';
 import type { CustodianId, OrganisationId, PersonId } from '../../kernel/ids.ts';
 import type { EventDraft } from '../../ledger/event/draft.ts';
 import type { EventSealer } from '../../ledger/event/event-sealer.ts';
@@ -69,6 +69,11 @@ class BatchCommitter implements Committer {
   }
 
   async commit<const P extends readonly Part[]>(operation: Operation<P>): Promise<CommitResult<P>> {
+    const { length } = operation.events;
+    assert(
+      operation.parts.every(({ event }) => event < length),
+      'a part names an event of its operation',
+    );
     try {
       const subjects = personalSubjects(operation.events);
       if (subjects.length > 0 && !this.#busy) await this.#deps.loadSideKeys?.(subjects);

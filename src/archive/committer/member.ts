@@ -5,7 +5,7 @@ import type { CommitResult, Operation, Part } from './types.ts';
 
 export interface Member {
   readonly operation: Operation;
-  /** Sealed when first taken into a batch and kept over retries, so that a commit is never doubled. */
+  /** Its events while it is in a batch; sealed anew for every batch. */
   sealed: readonly SealedEvent[];
   /** Batches of its own that failed, or connections lost under it. */
   failures: number;

@@ -87,7 +87,7 @@ beforeAll(async () => {
   await db.database.pool.query(`
     CREATE TABLE slow (n int);
     CREATE FUNCTION slow_commit() RETURNS trigger LANGUAGE plpgsql AS
-      $$ BEGIN PERFORM pg_sleep(0.4); RETURN NULL; END $$;
+      $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;
     CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED
       FOR EACH ROW EXECUTE FUNCTION slow_commit();`);
 }, 120_000);
@@ -286,10 +286,21 @@ describe('createCommitter when the connection is lost', () => {
     );
   };
 
+  const inCommit = async (): Promise<void> => {
+    for (;;) {
+      const { rowCount } = await db.database.pool.query(
+        `SELECT FROM pg_stat_activity WHERE state = 'active' AND query = 'COMMIT'
+            AND application_name LIKE '%committer' AND datname = current_database()`,
+      );
+      if (rowCount === 1) return;
+      await pause(5);
+    }
+  };
+
   test('a backend killed in the middle of COMMIT loses and doubles nothing', async () => {
     const { add, reports } = start();
     const change = add('slow-commit');
-    await pause(150);
+    await inCommit();
     await killBackend();
     const { outputs, events } = await change;
     expect(await stored(outputs[0])).toBe(1);
@@ -309,7 +320,7 @@ describe('createCommitter when the connection is lost', () => {
     };
     const { add, reports } = start({ database });
     const change = add('slow-commit');
-    await pause(150);
+    await inCommit();
     const { stream } = (cut[0] as unknown as { connection: { stream: { destroy(): void } } })
       .connection;
     stream.destroy();
@@ -331,10 +342,11 @@ describe('createCommitter when the connection is lost', () => {
       }
     };
     const clients = Promise.all(Array.from({ length: 20 }, client));
-    while (acknowledged.length < 480) {
-      await pause(40);
+    // By progress and not by time, so that a slow machine gets through as well.
+    for (let kills = 0, next = 10; acknowledged.length < 480; kills += 1) {
+      while (acknowledged.length < next) await pause(2);
       await killBackend();
-      await pause(20);
+      next = acknowledged.length + 15 + (kills % 7);
     }
     await clients;
     expect(acknowledged).toHaveLength(500);

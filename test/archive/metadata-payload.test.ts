@@ -1,0 +1,87 @@
+// docs/formats/metadata.md: known bytes, every message comes back, and nothing else is taken.
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { decodeMetadata, encodeMetadata } from '../../src/archive/metadata-payload.ts';
+import { PostsealError } from '../../src/kernel/errors.ts';
+import { parseMessage } from '../../src/mime/parser.ts';
+
+const bytes = Buffer.from('Subject: a\r\n\r\nb\r\n');
+const structure = parseMessage(bytes);
+const vector = {
+  headerLines: 'Subject: a\r\n',
+  headerTruncated: false,
+  structure,
+  preview: 'b',
+  envelope: { from: 'x@example.com', to: ['y@example.com'] },
+};
+
+describe('encodeMetadata', () => {
+  test('writes the vector of the format', () => {
+    const json = JSON.stringify([
+      1,
+      17,
+      3,
+      [0, 14, 3, 1, 'text', 'plain', ['charset', 'us-ascii']],
+    ]);
+    const length = (n: number): string => n.toString(16).padStart(8, '0');
+    const envelope = '["x@example.com","y@example.com"]';
+    expect(encodeMetadata(vector).toString('hex')).toBe(
+      [
+        '0100',
+        length(12) + Buffer.from('Subject: a\r\n').toString('hex'),
+        length(json.length) + Buffer.from(json).toString('hex'),
+        `${length(1)}62`,
+        length(envelope.length) + Buffer.from(envelope).toString('hex'),
+      ].join(''),
+    );
+  });
+});
+
+describe('decodeMetadata', () => {
+  test('gives back every field', () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ maxLength: 300 }),
+        fc.boolean(),
+        fc.string({ unit: 'grapheme', maxLength: 50 }),
+        fc.option(fc.array(fc.string(), { minLength: 1, maxLength: 4 }), { nil: undefined }),
+        (header, headerTruncated, preview, paths) => {
+          const headerLines = Buffer.from(header).toString('latin1');
+          const [from = '', ...to] = paths ?? [];
+          const envelope = paths === undefined ? undefined : { from, to };
+          const back = decodeMetadata(
+            encodeMetadata({ headerLines, headerTruncated, structure, preview, envelope }),
+          );
+          const { size, lines, root } = structure;
+          expect(back).toEqual({
+            headerLines: Buffer.from(header),
+            headerTruncated,
+            structure: { size, lines, root },
+            preview,
+            size,
+            ...(envelope === undefined ? {} : { envelope }),
+          });
+        },
+      ),
+      { seed: 3, numRuns: 200 },
+    );
+  });
+
+  test('refuses everything else as a format failure', () => {
+    const whole = encodeMetadata(vector);
+    for (let length = 0; length < whole.length; length += 1) {
+      expect(() => decodeMetadata(whole.subarray(0, length))).toThrow(PostsealError);
+    }
+    expect(() => decodeMetadata(Buffer.concat([whole, Buffer.alloc(1)]))).toThrow(PostsealError);
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (noise) => {
+        try {
+          decodeMetadata(noise);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'integrity.format' });
+        }
+      }),
+      { seed: 4, numRuns: 500 },
+    );
+  });
+});
