@@ -113,7 +113,10 @@ export function writeSettings(
   const head = '# Written at every start. Own settings belong into local.conf beside this file.';
   // Named only where it exists: PostgreSQL logs a line for every file that it skips.
   const own = existsSync(join(files.folder, 'local.conf')) ? ["include 'local.conf'"] : [];
-  writeFileSync(files.settings, `${[head, ...lines, ...own].join('\n')}\n`);
+  // initdb's own file comes first: it holds what it found out about this machine, such as the kind of
+  // shared memory that works.
+  const found = `include '${join(files.data, 'postgresql.conf').replaceAll("'", "''")}'`;
+  writeFileSync(files.settings, `${[head, found, ...lines, ...own].join('\n')}\n`);
 }
 
 const baseSettings: Readonly<Record<string, string>> = {
@@ -185,8 +188,8 @@ export function explainFailure(
   said: string,
   fields: Readonly<Record<string, string | number>>,
 ): PostsealError {
-  if (said.includes('No space left on device')) return new PostsealError('home.disk-full', fields);
-  if (said.includes('Permission denied')) return new PostsealError('home.not-writable', fields);
   const last = said.trim().split('\n').slice(-3).join(' / ').slice(0, 500);
-  return new PostsealError('database.embedded-failed', { ...fields, said: last });
+  const where = { ...fields, said: last };
+  if (said.includes('No space left on device')) return new PostsealError('home.disk-full', where);
+  return new PostsealError('database.embedded-failed', where);
 }
