@@ -13,7 +13,7 @@ import type { Session } from './session.ts';
 import type { NumSet } from './wire/num-set.ts';
 import { resolveSet } from './wire/num-set.ts';
 import { ImapError } from './wire/imap-error.ts';
-import { type Ranges, matchSorted, numbersOf } from './wire/ranges.ts';
+import { type Ranges, matchSorted, numbersOf, rangesOfSorted } from './wire/ranges.ts';
 
 /** A message of the view: its index in the snapshot, its sequence number less one. */
 export interface ViewMessage {
@@ -111,6 +111,10 @@ export class SelectedMailbox {
     const out = session.out;
     switch (change.kind) {
       case 'vanished':
+        if (session.qresync) {
+          out.enc.raw('* VANISHED ').numSet(rangesOfSorted(change.uids)).crlf();
+          break;
+        }
         for (const seq of change.seqs.toSorted((a, b) => b - a)) {
           out.enc.raw(`* ${seq} EXPUNGE\r\n`);
           await out.relieve();

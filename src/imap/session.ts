@@ -1,6 +1,7 @@
 // One client's conversation: its state (RFC 9051 §3), what it switched on, and the doors to its
 // connection that commands may use. No socket is touched here.
 import { randomUUID } from 'node:crypto';
+import type { MailboxId } from '../kernel/ids.ts';
 import { InvariantViolation } from '../kernel/errors.ts';
 import type { AccountView } from '../mailbox/types.ts';
 import type { SignedIn } from '../access/sign-in.ts';
@@ -45,7 +46,7 @@ export interface ConnectionDoor {
   abort(): void;
 }
 
-export type Enabled = 'CONDSTORE' | 'IMAP4rev2';
+export type Enabled = 'CONDSTORE' | 'IMAP4rev2' | 'QRESYNC';
 
 export class Session {
   readonly id: string = randomUUID();
@@ -109,6 +110,11 @@ export class Session {
     return this.#enabled.has('CONDSTORE');
   }
 
+  /** Expunges are told as VANISHED. */
+  get qresync(): boolean {
+    return this.#enabled.has('QRESYNC');
+  }
+
   enabled(name: Enabled): boolean {
     return this.#enabled.has(name);
   }
@@ -118,6 +124,8 @@ export class Session {
     if (this.#enabled.has(name)) return;
     this.#enabled.add(name);
     if (name === 'IMAP4rev2') await this.out.setUtf8();
+    // RFC 7162 §3.2.3: QRESYNC brings CONDSTORE.
+    if (name === 'QRESYNC') this.#enabled.add('CONDSTORE');
   }
 
   /** Passwords may travel: TLS, or loopback where the configuration allows it. */
@@ -132,6 +140,14 @@ export class Session {
 
   get account(): AccountView {
     return this.#signedInState().account;
+  }
+
+  /** The mailbox of that name, or null. INBOX is known without asking. */
+  async folder(name: string): Promise<{ readonly id: MailboxId; readonly name: string } | null> {
+    const { account } = this;
+    if (name === 'INBOX') return { id: account.account.inbox, name };
+    const found = await account.find(name);
+    return found?.id === undefined ? null : { id: found.id, name: found.name };
   }
 
   get mailbox(): SelectedMailbox {

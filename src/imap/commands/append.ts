@@ -56,8 +56,8 @@ async function admit(
     throw new ImapError('NO', 'TOOBIG', 'The message is too large');
   }
   if (literal.size === 0) throw new ImapError('NO', 'CANNOT', 'The message is empty');
-  const folder = await session.account.find(head.mailbox);
-  if (folder?.id === undefined) throw new ImapError('NO', 'TRYCREATE', 'There is no such mailbox');
+  const folder = await session.folder(head.mailbox);
+  if (folder === null) throw new ImapError('NO', 'TRYCREATE', 'There is no such mailbox');
   return folder.id;
 }
 

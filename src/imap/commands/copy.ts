@@ -58,8 +58,8 @@ function parseCopy(dec: Decoder, call: CommandCall): CopyArguments {
 }
 
 async function target(session: Session, name: string): Promise<MailboxId> {
-  const folder = await session.account.find(name);
-  if (folder?.id === undefined) throw new ImapError('NO', 'TRYCREATE', 'There is no such mailbox');
+  const folder = await session.folder(name);
+  if (folder === null) throw new ImapError('NO', 'TRYCREATE', 'There is no such mailbox');
   return folder.id;
 }
 

@@ -5,6 +5,7 @@ import type { Enabled } from '../session.ts';
 const known: ReadonlyMap<string, Enabled> = new Map<string, Enabled>([
   ['CONDSTORE', 'CONDSTORE'],
   ['IMAP4REV2', 'IMAP4rev2'],
+  ['QRESYNC', 'QRESYNC'],
 ]);
 
 export const enable = command({

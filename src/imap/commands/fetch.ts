@@ -8,7 +8,9 @@ import { expectFetchArguments, type FetchArguments } from '../wire/decode-fetch.
 import { expectNumSet } from '../wire/decode-set.ts';
 import type { FetchItem } from '../wire/fetch-item.ts';
 import { ImapError } from '../wire/imap-error.ts';
-import type { NumSet } from '../wire/num-set.ts';
+import { type NumSet, resolveSet } from '../wire/num-set.ts';
+import type { ModSeq } from '../../kernel/ids.ts';
+import { tellVanished } from '../resync.ts';
 
 export const fetch = command({
   name: 'FETCH',
@@ -32,11 +34,18 @@ async function run(
   call: CommandCall,
 ): Promise<Completion> {
   const { changedSince, vanished } = args.modifiers;
-  if (vanished) throw new ImapError('BAD', 'CLIENTBUG', 'VANISHED needs QRESYNC');
+  if (vanished && (!session.qresync || !call.uid || changedSince === null)) {
+    throw new ImapError('BAD', 'CLIENTBUG', 'VANISHED needs QRESYNC, UID FETCH and CHANGEDSINCE');
+  }
   const asksModSeq = changedSince !== null || args.items.some(({ kind }) => kind === 'modseq');
   if (asksModSeq) await session.enable('CONDSTORE');
   const items = completed(args.items, { uid: call.uid, modSeq: changedSince !== null });
   const messages = session.mailbox.resolve(args.set, session.saved);
+  if (vanished && args.set.kind === 'uid' && changedSince !== null) {
+    const { mailbox } = session;
+    const among = resolveSet(args.set, mailbox.view.snapshot().uidNext - 1);
+    await tellVanished(session, mailbox, { since: changedSince as ModSeq, among });
+  }
   await runFetch(session, planFetch(items), since(session, messages, changedSince));
   return { text: 'Fetched' };
 }

@@ -1,6 +1,7 @@
 // SELECT and EXAMINE (RFC 9051 §6.3.2, §6.3.3, RFC 3501 §6.3.1, RFC 7162 §3.1.8).
 import { type Command, command, type Completion, signedInStates } from '../command.ts';
 import { andBits, seenBit } from '../../mailbox/flags/bits.ts';
+import { tellResync } from '../resync.ts';
 import { SelectedMailbox } from '../selected-mailbox.ts';
 import type { Session } from '../session.ts';
 import { expectSelectArguments, type SelectArguments } from '../wire/decode-select.ts';
@@ -15,6 +16,7 @@ function selecting(name: string, rfc: string, mode: 'read-write' | 'read-only'):
     name,
     states: signedInStates,
     rfc,
+    capabilities: name === 'SELECT' ? [{ name: 'QRESYNC' }] : [],
     // The whole picture is told here; news since then come with the next command.
     effects: { tellsNothing: true },
     parse: (dec) => {
@@ -32,10 +34,12 @@ async function open(
 ): Promise<Completion> {
   // RFC 9051 §6.3.2: the old mailbox is left even if the new one cannot be opened.
   if (session.unselect()) session.out.enc.raw('* OK [CLOSED] The other mailbox was left\r\n');
-  if (args.qresync !== null) throw new ImapError('BAD', 'CLIENTBUG', 'QRESYNC is not enabled');
+  if (args.qresync !== null && !session.qresync) {
+    throw new ImapError('BAD', 'CLIENTBUG', 'QRESYNC is not enabled');
+  }
   if (args.condstore) await session.enable('CONDSTORE');
-  const folder = await session.account.find(args.mailbox);
-  if (folder?.id === undefined) {
+  const folder = await session.folder(args.mailbox);
+  if (folder === null) {
     throw new ImapError('NO', 'NONEXISTENT', 'There is no such mailbox');
   }
   const mailbox = new SelectedMailbox(await session.account.open(folder.id, mode), folder.name);
@@ -43,6 +47,7 @@ async function open(
   tell(session, mailbox);
   if (session.rev2) writeList(session.out.enc, { name: folder.name, attributes: [] });
   recordSelection(session, mailbox);
+  if (args.qresync !== null) await tellResync(session, mailbox, args.qresync);
   return { code: mode === 'read-only' ? 'READ-ONLY' : 'READ-WRITE', text: 'Selected' };
 }
 

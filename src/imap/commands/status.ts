@@ -17,8 +17,8 @@ export const status = command({
     return { mailbox, items: expectStatusItems(dec) };
   },
   run: async (session, { mailbox, items }) => {
-    const folder = await session.account.find(mailbox);
-    if (folder?.id === undefined) {
+    const folder = await session.folder(mailbox);
+    if (folder === null) {
       throw new ImapError('NO', 'NONEXISTENT', 'There is no such mailbox');
     }
     if (items.includes('HIGHESTMODSEQ')) await session.enable('CONDSTORE');
