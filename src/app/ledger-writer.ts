@@ -1,6 +1,5 @@
 // The ledger's writers of a node: the signer as a process of its own, and the sequencer in the primary.
 // The public key is left beside the ledger for whoever verifies without a server.
-import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSequencer } from '../ledger/sequencer/sequencer.ts';
@@ -19,10 +18,9 @@ export interface LedgerWriter {
   stop(): Promise<void>;
 }
 
-/** `example.com/log/1f2e3d4c`: the organisation's domain and the first bytes of its id's hash. */
+/** docs/formats/checkpoint.md: the organisation's domain and id name its log for ever. */
 function originOf(config: Config, context: NodeContext): string {
-  const digest = createHash('sha256').update(context.organisation).digest('hex').slice(0, 8);
-  return `${config.organisation.domain}/log/${digest}`;
+  return `${config.organisation.domain}/log/${context.organisation}`;
 }
 
 export async function startLedger(
@@ -40,7 +38,7 @@ export async function startLedger(
       organisation: context.organisation,
       origin,
       dir,
-      stateFile: join(context.home, 'signer', 'state.json'),
+      stateFile: join(context.home, 'signer', 'state'),
       folder: join(context.home, 'keys'),
       store: keyStoreChoice(config),
     },
