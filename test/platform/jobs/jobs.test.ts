@@ -1,5 +1,5 @@
 // Jobs on a real database: durable, transactional, retried, dead with an alert; one node schedules.
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PostsealError } from '../../../src/kernel/errors.ts';
 import type { UnixMs } from '../../../src/kernel/time.ts';
@@ -11,6 +11,9 @@ import type { Lease } from '../../../src/platform/jobs/lease.store.ts';
 import { createMemoryLog } from '../../harness/memory-log.ts';
 import { startTestDatabase } from '../../harness/postgres.ts';
 import type { TestDatabase } from '../../harness/postgres.ts';
+
+// Real servers start and stop here, on machines that may be busy.
+jest.setTimeout(120_000);
 
 let given: TestDatabase;
 beforeAll(async () => {

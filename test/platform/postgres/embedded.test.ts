@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
-import { afterAll, describe, expect, test } from '@jest/globals';
+import { afterAll, describe, expect, jest, test } from '@jest/globals';
 import pg from 'pg';
 import { acquireHomeLock, homeLockHolder } from '../../../src/platform/home/lock.ts';
 import { identifyProcess } from '../../../src/platform/home/process-identity.ts';
@@ -22,6 +22,9 @@ import { startEmbeddedPostgres } from '../../../src/platform/postgres/embedded.t
 import type { EmbeddedEvent } from '../../../src/platform/postgres/embedded.ts';
 import { prepareRunFolder } from '../../../src/platform/postgres/run-folder.ts';
 import { processesIn } from '../../../src/platform/postgres/survivors.ts';
+
+// Real servers start and stop here, on machines that may be busy.
+jest.setTimeout(120_000);
 
 const root = mkdtempSync(join(tmpdir(), 'postseal-embedded-'));
 const dataOf = (home: string): string => join(home, 'postgres', 'data');
