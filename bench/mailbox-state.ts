@@ -12,11 +12,11 @@ import { startBroker } from '../test/harness/broker.ts';
 import {
   actor,
   append,
-  grant,
   newAccount,
   openStage,
   type Stage,
   uids,
+  signIn,
 } from '../test/mailbox/stage.ts';
 import { fillMailbox } from '../test/mailbox/fill.ts';
 
@@ -81,7 +81,7 @@ async function largeMailbox(stage: Stage): Promise<void> {
     box = stage.process({ snapshotChanges: 1e9, stateBytesMax: 0 }),
   ) => {
     const process = await box;
-    const view = await process.service.openAccount(account, grant);
+    const view = await signIn(process, account);
     await view.folders();
     await timed(what, async () => {
       const opened = await view.open(account.inbox, 'read-only');
@@ -91,7 +91,7 @@ async function largeMailbox(stage: Stage): Promise<void> {
     return process;
   };
   await open('cold load from rows');
-  const view = await writer.service.openAccount(account, grant);
+  const view = await signIn(writer, account);
   const opened = await view.open(account.inbox, 'read-write');
   await opened.changes();
   await timed('snapshot written', () => writer.service.close());

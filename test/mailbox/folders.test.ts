@@ -6,12 +6,12 @@ import {
   actor,
   append,
   appendMany,
-  grant,
   newAccount,
   openStage,
   type Process,
   type Stage,
   uids,
+  signIn,
 } from './stage.ts';
 
 let stage: Stage;
@@ -21,7 +21,7 @@ beforeAll(async () => {
   stage = await openStage();
   one = await stage.process();
   two = await stage.process();
-});
+}, 60_000);
 afterAll(() => stage.close());
 
 const defaults = ['INBOX', 'Archive', 'Drafts', 'Junk', 'Sent', 'Trash'];
@@ -104,7 +104,7 @@ describe('accounts', () => {
       actor,
     });
     expect(second.custodian).toBe(custodian);
-    expect(await names(await one.service.openAccount(second, grant))).toEqual(defaults);
+    expect(await names(await signIn(one, second))).toEqual(defaults);
     expect(await one.service.listAccounts()).toContainEqual(second);
   });
 });
@@ -252,7 +252,7 @@ describe('folders', () => {
 
   test('two processes that change one tree at once leave a whole tree', async () => {
     const { account, view } = await newAccount(one);
-    const away = await two.service.openAccount(account, grant);
+    const away = await signIn(two, account);
     const made = await Promise.allSettled(
       [view, away, view, away].map((side) => side.create('same/name', actor)),
     );

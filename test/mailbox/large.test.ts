@@ -5,7 +5,6 @@ import { fillMailbox } from './fill.ts';
 import {
   actor,
   append,
-  grant,
   inRows,
   inView,
   newAccount,
@@ -13,6 +12,7 @@ import {
   type Process,
   type Stage,
   uids,
+  signIn,
 } from './stage.ts';
 
 const messages = 60_000;
@@ -52,7 +52,7 @@ async function longestTurn(run: () => Promise<void>): Promise<number> {
 
 async function loadCold(): Promise<number> {
   const process = await stage.process({ stateBytesMax: 0, snapshotChanges: 1e9 });
-  const view = await process.service.openAccount(account, grant);
+  const view = await signIn(process, account);
   await view.folders();
   const share = await longestTurn(async () => {
     const open = await view.open(account.inbox, 'read-only');
@@ -71,9 +71,7 @@ async function loadCold(): Promise<number> {
 describe('a mailbox of 60,000', () => {
   test('loads from rows and from its snapshot with turns for others in between', async () => {
     expect(await loadCold()).toBeLessThan(0.5);
-    const open = await (
-      await writer.service.openAccount(account, grant)
-    ).open(account.inbox, 'read-write');
+    const open = await (await signIn(writer, account)).open(account.inbox, 'read-write');
     await open.changes();
     open.close();
     await writer.service.close();
@@ -87,12 +85,8 @@ describe('a mailbox of 60,000', () => {
 
   test('catches up on a large change by another process', async () => {
     const other = await stage.process({ snapshotChanges: 1e9 });
-    const here = await (
-      await writer.service.openAccount(account, grant)
-    ).open(account.inbox, 'read-write');
-    const there = await (
-      await other.service.openAccount(account, grant)
-    ).open(account.inbox, 'read-write');
+    const here = await (await signIn(writer, account)).open(account.inbox, 'read-write');
+    const there = await (await signIn(other, account)).open(account.inbox, 'read-write');
     const list = uids(...Array.from({ length: 4_500 }, (_, i) => 2 * i + 1));
     const { changed } = await there.store({
       uids: list,
@@ -114,4 +108,4 @@ describe('a mailbox of 60,000', () => {
     there.close();
     await other.close();
   }, 60_000);
-});
+}, 60_000);

@@ -5,7 +5,6 @@ import {
   actor,
   append,
   appendMany,
-  grant,
   inRows,
   inView,
   newAccount,
@@ -13,6 +12,7 @@ import {
   type Process,
   type Stage,
   uids,
+  signIn,
 } from './stage.ts';
 
 let stage: Stage;
@@ -22,7 +22,7 @@ beforeAll(async () => {
   stage = await openStage();
   one = await stage.process();
   two = await stage.process();
-});
+}, 60_000);
 afterAll(() => stage.close());
 
 describe('expunge', () => {
@@ -61,9 +61,7 @@ describe('expunge', () => {
     const { account, view } = await newAccount(one);
     await appendMany(one, account, account.inbox, 20, 8);
     const open = await view.open(account.inbox, 'read-write');
-    const other = await (
-      await two.service.openAccount(account, grant)
-    ).open(account.inbox, 'read-write');
+    const other = await (await signIn(two, account)).open(account.inbox, 'read-write');
     const done = await Promise.all([
       open.expunge({ actor }),
       other.expunge({ actor }),
@@ -188,9 +186,7 @@ describe('copy and move', () => {
     const [a, b] = [await view.create('A', actor), await view.create('B', actor)];
     await appendMany(one, account, account.inbox, 10);
     const open = await view.open(account.inbox, 'read-write');
-    const other = await (
-      await two.service.openAccount(account, grant)
-    ).open(account.inbox, 'read-write');
+    const other = await (await signIn(two, account)).open(account.inbox, 'read-write');
     const list = uids(1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
     const done = await Promise.all([
       open.move({ uids: list, to: a.id!, actor }),

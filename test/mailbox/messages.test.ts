@@ -6,7 +6,6 @@ import {
   actor,
   append,
   appendMany,
-  grant,
   inRows,
   inView,
   newAccount,
@@ -14,6 +13,7 @@ import {
   type Process,
   type Stage,
   uids,
+  signIn,
 } from './stage.ts';
 
 let stage: Stage;
@@ -23,7 +23,7 @@ beforeAll(async () => {
   stage = await openStage();
   one = await stage.process();
   two = await stage.process();
-});
+}, 60_000);
 afterAll(() => stage.close());
 
 describe('append', () => {
@@ -111,9 +111,7 @@ describe('store', () => {
     const { account, view } = await newAccount(one);
     await appendMany(one, account, account.inbox, 10);
     const first = await view.open(account.inbox, 'read-write');
-    const other = await (
-      await two.service.openAccount(account, grant)
-    ).open(account.inbox, 'read-write');
+    const other = await (await signIn(two, account)).open(account.inbox, 'read-write');
     const list = uids(1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
     const modseqs: number[] = [];
     const run = async (open: MailboxView, flag: string) => {
@@ -152,9 +150,7 @@ describe('store', () => {
     const { account, view } = await newAccount(one);
     const { modseq } = await append(one, account, account.inbox);
     const open = await view.open(account.inbox, 'read-write');
-    const other = await (
-      await two.service.openAccount(account, grant)
-    ).open(account.inbox, 'read-write');
+    const other = await (await signIn(two, account)).open(account.inbox, 'read-write');
     const results = await Promise.all(
       Array.from({ length: 12 }, (_, i) =>
         (i % 2 === 0 ? open : other).store({
@@ -255,7 +251,7 @@ describe('keywords', () => {
 
   test('two processes that use one first at once agree on its bit', async () => {
     const { account, view } = await newAccount(one);
-    const away = await two.service.openAccount(account, grant);
+    const away = await signIn(two, account);
     const bits = await Promise.all([
       view.flagBits(account.inbox, ['$a', '$b'], actor),
       away.flagBits(account.inbox, ['$b', '$a'], actor),

@@ -1,11 +1,12 @@
-// What the suites of this room stand on: a real database with committers and services on it, as many
-// "processes" as a test wants. Keys are the test's own; everything else is what the server runs.
+// What the suites of this room stand on: a real database, a real key service with a key file, and
+// committers and services on them, as many "processes" as a test wants.
 import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createCommitter } from '../../src/archive/committer/committer.ts';
 import type { Committer } from '../../src/archive/committer/types.ts';
 import type {
-  CustodianId,
-  KeyId,
   MailboxId,
   OrganisationId,
   RecordId,
@@ -27,35 +28,15 @@ import type {
 } from '../../src/mailbox/types.ts';
 import { createHintBus, type HintBus } from '../../src/platform/hints/hint-bus.ts';
 import { openDatabase, type Database } from '../../src/platform/postgres/database.ts';
-import type { OpenGrant } from '../../src/vault/keys/types.ts';
+import { ensureOrganisation } from '../../src/archive/custodians.store.ts';
+import { Secret } from '../../src/kernel/secret.ts';
+import { openKeyfileStore } from '../../src/vault/keyfile/keyfile-store.ts';
+import { createKeyClient } from '../../src/vault/keys/client.ts';
+import { startKeyService } from '../../src/vault/service/key-service.ts';
 import { startTestDatabase, type TestDatabase } from '../harness/postgres.ts';
 
 const organisation = randomUUID() as OrganisationId;
 const clock = { now: () => Date.now() as UnixMs };
-export const grant: OpenGrant = {
-  session: randomUUID() as SessionId,
-  purpose: 'sign-in',
-  events: [],
-};
-
-/** The key tree belongs to the vault's suites; here a custodian just has a names key. */
-const namesKeys = new Map<CustodianId, Buffer>();
-function namesKey(custodian: CustodianId): Buffer {
-  const key = namesKeys.get(custodian) ?? randomBytes(32);
-  namesKeys.set(custodian, key);
-  return Buffer.from(key);
-}
-const keys = {
-  writeKey: (_slot: string, custodian: CustodianId | 'organisation') =>
-    Promise.resolve({
-      id: randomUUID() as KeyId,
-      version: 1,
-      key: namesKey(custodian as CustodianId),
-    }),
-  open: (_grant: OpenGrant, items: readonly { readonly custodian: CustodianId }[]) =>
-    Promise.resolve(items.map(({ custodian }) => namesKey(custodian))),
-};
-
 /** One process: a committer and a service of its own on the same database. */
 export interface Process {
   readonly committer: Committer;
@@ -80,38 +61,67 @@ export interface Stage {
 
 export async function openStage(): Promise<Stage> {
   const db = await startTestDatabase();
+  const home = mkdtempSync(join(tmpdir(), 'postseal-mailbox-'));
+  await ensureOrganisation({ db: db.database, sealer: newSealer('admin') }, organisation);
+  const store = await openKeyfileStore({
+    path: join(home, 'keys.sealed'),
+    passphrase: Secret.fromText('for tests only'),
+    organisationId: organisation,
+  });
+  const keyService = await startKeyService({
+    database: db.database,
+    store,
+    organisation,
+    sealer: newSealer('keys'),
+    socketPath: join(home, 'keys.sock'),
+    now: () => Date.now(),
+    // Failures of the service also reach whoever asked, which is where tests look.
+    onError: () => undefined,
+  });
   const processes: Process[] = [];
   return {
     db,
     process: async (options = {}) => {
-      const made = await startProcess(db.url, options);
+      const made = await startProcess(db.url, keyService.socketPath, options);
       processes.push(made);
       return made;
     },
     close: async () => {
       for (const process of processes) await process.close();
+      await keyService.close();
+      await store.close();
       await db.drop();
+      rmSync(home, { recursive: true, force: true });
     },
   };
 }
 
-async function startProcess(url: string, options: ProcessOptions): Promise<Process> {
-  const database = await openDatabase({ url, poolMax: 2 });
-  const sealer = createEventSealer({
+function newSealer(component: string) {
+  return createEventSealer({
     node: 'test',
     boot: randomUUID(),
     organisation,
-    component: 'worker',
+    component,
     clock,
     random: (n) => randomBytes(n),
   });
+}
+
+async function startProcess(
+  url: string,
+  socketPath: string,
+  options: ProcessOptions,
+): Promise<Process> {
+  const database = await openDatabase({ url, poolMax: 2 });
+  const keys = createKeyClient({ socketPath });
+  const sealer = newSealer('worker');
   const committer = createCommitter({ db: database, sealer, organisation, mailboxLock });
   const hints = options.hints ?? createHintBus();
   const service = createMailboxService({
     db: database,
     committer,
     keys,
-    ensureCustodian: () => Promise.resolve(),
+    ensureCustodian: (custodian) => keys.ensureCustodian(custodian),
     clock,
     hints,
     // Without a wire between the test's processes every read asks the database.
@@ -133,6 +143,7 @@ async function startProcess(url: string, options: ProcessOptions): Promise<Proce
       closed = true;
       await service.close();
       await committer.close();
+      await keys.close();
       await database.close();
     },
   };
@@ -146,7 +157,23 @@ export async function newAccount(
 ): Promise<{ account: Account; view: AccountView }> {
   accounts += 1;
   const account = await process.service.createAccount({ name: `a${accounts}@example.com`, actor });
-  return { account, view: await process.service.openAccount(account, grant) };
+  return { account, view: await signIn(process, account) };
+}
+
+/** A session whose sign-in stands in the ledger, as the key service wants it. */
+export async function signIn(process: Process, account: Account): Promise<AccountView> {
+  const session = randomUUID() as SessionId;
+  const event = await process.committer.record({
+    op: 'session.signed-in',
+    outcome: 'success',
+    actor: { ...actor, session },
+    objects: [
+      { t: 'ses', id: session },
+      { t: 'acc', id: account.id },
+      { t: 'cus', id: account.custodian },
+    ],
+  });
+  return process.service.openAccount(account, { session, purpose: 'sign-in', events: [event] });
 }
 
 /** A message in `mailbox`; the record itself belongs to the archive's suites. */

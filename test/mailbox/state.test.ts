@@ -8,7 +8,6 @@ import {
   actor,
   append,
   appendMany,
-  grant,
   inRows,
   inView,
   newAccount,
@@ -16,6 +15,7 @@ import {
   type Process,
   type Stage,
   uids,
+  signIn,
 } from './stage.ts';
 
 let stage: Stage;
@@ -28,7 +28,7 @@ beforeAll(async () => {
   one = await stage.process({ snapshotChanges: 12 });
   two = await stage.process({ snapshotChanges: 12, stateBytesMax: 0 });
   cold = await stage.process({ snapshotChanges: 1e9, stateBytesMax: 0 });
-});
+}, 60_000);
 afterAll(() => stage.close());
 
 const flagsUsed = ['\\Seen', '\\Flagged', '\\Deleted', '$Work', '$Later'];
@@ -64,7 +64,7 @@ interface Sides {
 
 async function openSides(): Promise<Sides> {
   const { account, view } = await newAccount(one);
-  const away = await two.service.openAccount(account, grant);
+  const away = await signIn(two, account);
   const other = await view.create('Other', actor);
   const boxes = [account.inbox, other.id!];
   const open = (from: AccountView) => Promise.all(boxes.map((box) => from.open(box, 'read-write')));
@@ -127,7 +127,7 @@ async function checkAll(
   clients: readonly Client[][],
   expunges: boolean,
 ): Promise<void> {
-  const coldAccount = await cold.service.openAccount(sides.account, grant);
+  const coldAccount = await signIn(cold, sides.account);
   for (const [box, id] of sides.boxes.entries()) {
     const rows = await inRows(stage.db, id);
     for (const [who, views] of sides.views.entries()) {
@@ -227,9 +227,7 @@ describe('mailbox state', () => {
   test('loads from the snapshot and the log after it, and anew when the log was cut', async () => {
     const writer = await stage.process({ snapshotChanges: 50 });
     const { account, view } = await newAccount(writer);
-    const stale = await (
-      await two.service.openAccount(account, grant)
-    ).open(account.inbox, 'read-write');
+    const stale = await (await signIn(two, account)).open(account.inbox, 'read-write');
     const open = await view.open(account.inbox, 'read-write');
     for (let round = 0; round < 4; round += 1) {
       await appendMany(writer, account, account.inbox, 60);
@@ -259,9 +257,7 @@ describe('mailbox state', () => {
       [account.inbox],
     );
     const again = await stage.process();
-    const fresh = await (
-      await again.service.openAccount(account, grant)
-    ).open(account.inbox, 'read-only');
+    const fresh = await (await signIn(again, account)).open(account.inbox, 'read-only');
     expect(inView(fresh)).toEqual(await inRows(stage.db, account.inbox));
     for (const each of [fresh, open, stale]) each.close();
     await writer.close();
@@ -307,7 +303,7 @@ describe('mailbox state', () => {
 describe('\\Recent', () => {
   test('goes to exactly one read-write session, over processes', async () => {
     const { account, view } = await newAccount(one);
-    const away = await two.service.openAccount(account, grant);
+    const away = await signIn(two, account);
     await appendMany(one, account, account.inbox, 5);
     const look = await view.open(account.inbox, 'read-only');
     expect(look.recentCount).toBe(5);
