@@ -108,4 +108,4 @@ describe('a mailbox of 60,000', () => {
     there.close();
     await other.close();
   }, 60_000);
-}, 60_000);
+});
