@@ -1,7 +1,8 @@
 // The ledger's writers of a node: the signer as a process of its own, and the sequencer in the primary.
-// The public key is left beside the ledger for whoever verifies without a server.
-import { mkdirSync, writeFileSync } from 'node:fs';
+// The sequencer leaves the first public key beside the ledger and refuses another one.
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { readHead } from '../ledger/sequencer/sequencer.store.ts';
 import { createSequencer } from '../ledger/sequencer/sequencer.ts';
 import { startSignerProcess } from '../ledger/signer/signer-process.ts';
 import { openTileFiles } from '../ledger/tiles/tile-files.ts';
@@ -32,7 +33,14 @@ export async function startLedger(
   const dir = join(context.home, 'ledger');
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   mkdirSync(join(context.home, 'signer'), { recursive: true, mode: 0o700 });
-  const origin = originOf(config, context);
+  const database = await openDatabase({
+    url: context.databaseUrl,
+    poolMax: 1,
+    name: 'postseal sequencer',
+    onConnectionLost: (error) => log.warn('postgres.connection.lost', { error }),
+  });
+  // A log keeps the origin it began with, whatever the configuration says later.
+  const origin = (await readHead(database.pool))?.origin ?? originOf(config, context);
   const signer = await startSignerProcess({
     config: {
       organisation: context.organisation,
@@ -43,14 +51,6 @@ export async function startLedger(
       store: keyStoreChoice(config),
     },
     alerts,
-  });
-  const { spki } = await signer.head();
-  writeFileSync(join(dir, 'public-key.der'), spki, { mode: 0o644 });
-  const database = await openDatabase({
-    url: context.databaseUrl,
-    poolMax: 1,
-    name: 'postseal sequencer',
-    onConnectionLost: (error) => log.warn('postgres.connection.lost', { error }),
   });
   const sequencer = createSequencer({
     database,
