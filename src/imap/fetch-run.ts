@@ -15,7 +15,8 @@ import {
 import type { FetchPlan } from './fetch-plan.ts';
 import { oneAhead } from './read-ahead.ts';
 import { ReadGrants } from './read-grant.ts';
-import { type FlagsOf, flagsAt, type ViewMessage } from './selected-mailbox.ts';
+import type { MessageList, ViewMessage } from './message-list.ts';
+import { type FlagsOf, flagsAt } from './selected-mailbox.ts';
 import type { Session } from './session.ts';
 import type { FetchItem } from './wire/fetch-item.ts';
 import { ImapError } from './wire/imap-error.ts';
@@ -34,7 +35,7 @@ type Opened = OpenedMessage | Failure;
 export async function runFetch(
   session: Session,
   plan: FetchPlan,
-  messages: readonly ViewMessage[],
+  messages: MessageList,
 ): Promise<void> {
   const failures: Failure[] = [];
   if (plan.purpose === null) {
@@ -52,16 +53,14 @@ export async function runFetch(
 async function runGranted(
   session: Session,
   plan: FetchPlan,
-  run: { readonly messages: readonly ViewMessage[]; readonly failures: Failure[] },
+  run: { readonly messages: MessageList; readonly failures: Failure[] },
 ): Promise<void> {
   if (plan.purpose === null) return;
-  const byUid = new Map(run.messages.map((message) => [message.uid, message]));
-  const grants = new ReadGrants(session, plan.purpose, [...byUid.keys()]);
+  const grants = new ReadGrants(session, plan.purpose, run.messages);
   const before = session.out.bytes;
   try {
     const blocks = oneAhead(async () => {
-      const { uids, grant } = await grants.next(blockOf[plan.need]);
-      const block = uids.map((uid) => byUid.get(uid)).filter((m) => m !== undefined);
+      const { block, grant } = await grants.next(blockOf[plan.need]);
       return block.length === 0 ? null : openBlock(session, { plan, block, grant });
     });
     for await (const opened of blocks) {

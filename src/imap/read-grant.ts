@@ -5,6 +5,7 @@ import { type EventId, type MailboxId, type Uid, type UidValidity } from '../ker
 import { uidsPerEventMax } from '../kernel/limits.ts';
 import type { JsonValue } from '../ledger/event/canonical-json.ts';
 import type { OpenGrant } from '../vault/keys/types.ts';
+import type { MessageList, ViewMessage } from './message-list.ts';
 import type { Session } from './session.ts';
 import { formatRanges, rangesOfSorted } from './wire/ranges.ts';
 
@@ -30,49 +31,64 @@ export function uidsOfOneEvent(uids: readonly Uid[]): number {
   return count;
 }
 
+interface Grant {
+  /** The last message that it names. */
+  readonly through: Uid;
+  readonly until: number;
+  readonly grant: OpenGrant;
+}
+
+export interface GrantedBlock {
+  readonly block: readonly ViewMessage[];
+  readonly grant: OpenGrant;
+}
+
 /** Grants for the messages of one command, taken in their order. */
 export class ReadGrants {
   readonly #session: Session;
   readonly #mailbox: { readonly id: MailboxId; readonly uidValidity: UidValidity };
   readonly #purpose: ReadPurpose;
-  readonly #uids: readonly Uid[];
+  readonly #messages: MessageList;
   #next = 0;
-  #current: { readonly through: Uid; readonly until: number; readonly grant: OpenGrant } | null =
-    null;
+  #current: Grant | null = null;
   readonly #events: EventId[] = [];
 
-  constructor(session: Session, purpose: ReadPurpose, uids: readonly Uid[]) {
+  constructor(session: Session, purpose: ReadPurpose, messages: MessageList) {
     const { view } = session.mailbox;
     this.#session = session;
     this.#mailbox = { id: view.id, uidValidity: view.uidValidity };
     this.#purpose = purpose;
-    this.#uids = uids;
+    this.#messages = messages;
   }
 
   /**
    * Messages from the first not yet granted on that one event names; an empty answer ends it. `most`
    * is how many the caller wants to handle at a time.
    */
-  async next(most: number): Promise<{ readonly uids: readonly Uid[]; readonly grant: OpenGrant }> {
-    const uids = this.#uids.slice(this.#next, this.#next + most);
-    const last = uids.at(-1);
-    if (last === undefined)
-      return { uids, grant: { session: this.#by, purpose: 'owner-read', events: [] } };
-    const now = this.#session.deps.clock.now();
-    let current = this.#current;
-    if (current === null || current.until < now || current.through < (uids[0] ?? last)) {
-      const rest = this.#uids.slice(this.#next, this.#next + uidsPerEventMax);
-      const named = rest.slice(0, uidsOfOneEvent(rest));
-      const event = await this.#record(named);
-      this.#events.push(event);
-      const grant: OpenGrant = { session: this.#by, purpose: 'owner-read', events: [event] };
-      current = { through: named.at(-1) ?? last, until: now + grantLifeMs, grant };
-      this.#current = current;
+  async next(most: number): Promise<GrantedBlock> {
+    const wanted = this.#messages.slice(this.#next, this.#next + most);
+    const [first] = wanted;
+    if (first === undefined) {
+      return { block: [], grant: { session: this.#by, purpose: 'owner-read', events: [] } };
     }
-    const { through, grant } = current;
-    const granted = uids.filter((uid) => uid <= through);
-    this.#next += granted.length;
-    return { uids: granted, grant };
+    const current = await this.#covering(first.uid);
+    const block = wanted.filter(({ uid }) => uid <= current.through);
+    this.#next += block.length;
+    return { block, grant: current.grant };
+  }
+
+  /** The grant that names `uid` and is still young, or a new one from there on. */
+  async #covering(uid: Uid): Promise<Grant> {
+    const now = this.#session.deps.clock.now();
+    const current = this.#current;
+    if (current !== null && current.until > now && current.through >= uid) return current;
+    const rest = this.#messages.uids(this.#next, this.#next + uidsPerEventMax);
+    const named = rest.slice(0, uidsOfOneEvent(rest));
+    const event = await this.#record(named);
+    this.#events.push(event);
+    const grant: OpenGrant = { session: this.#by, purpose: 'owner-read', events: [event] };
+    this.#current = { through: named.at(-1) ?? uid, until: now + grantLifeMs, grant };
+    return this.#current;
   }
 
   /** Counts the octets given out, without waiting. */

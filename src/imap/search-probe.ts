@@ -7,12 +7,13 @@ import type { MailboxSnapshot } from '../mailbox/types.ts';
 import type { SearchedMessage } from './query/index.ts';
 import type { Session } from './session.ts';
 import type { NumSet } from './wire/num-set.ts';
+import { type Ranges, rangesContain } from './wire/ranges.ts';
 
 /** What the view knows of one message after the other, without an object for each. */
 export class Probe implements SearchedMessage {
   readonly #session: Session;
   readonly #bits: ReadonlyMap<string, number>;
-  readonly #sets = new Map<NumSet, ReadonlySet<number>>();
+  readonly #sets = new Map<NumSet, Ranges>();
   readonly now: UnixMs;
   #index = 0;
   #flags = 0;
@@ -47,11 +48,10 @@ export class Probe implements SearchedMessage {
   inSet(set: NumSet): boolean {
     let members = this.#sets.get(set);
     if (members === undefined) {
-      const resolved = this.#session.mailbox.resolve(set, this.#session.saved);
-      members = new Set(resolved.map(({ index }) => index));
+      members = this.#session.mailbox.indexesOf(set, this.#session.saved);
       this.#sets.set(set, members);
     }
-    return members.has(this.#index);
+    return rangesContain(members, this.#index);
   }
 
   /** The same message, for later stages. */

@@ -1,6 +1,6 @@
 // What a SEARCH tells and saves (RFC 9051 §6.4.4, §7.3.4; RFC 3501 §7.2.5; RFC 5182 §2; RFC 7162 §3.1.5).
 import type { ModSeq } from '../kernel/ids.ts';
-import type { ViewMessage } from './selected-mailbox.ts';
+import type { MessageList, ViewMessage } from './message-list.ts';
 import type { Session } from './session.ts';
 import { writeEsearch } from './wire/encode-esearch.ts';
 import { type Ranges, rangesOfSorted } from './wire/ranges.ts';
@@ -12,8 +12,7 @@ export interface SearchResult {
   /** Null: no RETURN. */
   readonly returns: SearchReturn | null;
   readonly usesModSeq: boolean;
-  /** Ascending. */
-  readonly found: readonly ViewMessage[];
+  readonly found: MessageList;
 }
 
 const plainEsearch: SearchReturn = { min: false, max: false, all: true, count: false, save: false };
@@ -29,7 +28,7 @@ export async function tellSearch(session: Session, result: SearchResult): Promis
   // RFC 5182 §2.1: SAVE alone is answered by the tagged OK only.
   if (!returns.min && !returns.max && !returns.all && !returns.count) return;
   const { found } = result;
-  const [first, last] = [found[0], found.at(-1)];
+  const { first, last } = found;
   const told = returns.all || returns.count ? found : edges(found, returns);
   const highest = result.usesModSeq ? highestModSeq(session, told) : null;
   writeEsearch(session.out.enc, {
@@ -38,7 +37,7 @@ export async function tellSearch(session: Session, result: SearchResult): Promis
     ...(returns.min && first !== undefined ? { min: number(first) } : {}),
     ...(returns.max && last !== undefined ? { max: number(last) } : {}),
     ...(returns.count ? { count: found.length } : {}),
-    ...(returns.all ? { all: rangesOfSorted(found.map(number)) } : {}),
+    ...(returns.all ? { all: rangesOfSorted(mapped(found, number)) } : {}),
     ...(highest === null ? {} : { modSeq: highest }),
   });
 }
@@ -48,16 +47,23 @@ export function savedBy(result: SearchResult): Ranges {
   const { returns, found } = result;
   const onlyEdges =
     returns !== null && (returns.min || returns.max) && !returns.all && !returns.count;
-  return rangesOfSorted((onlyEdges ? edges(found, returns) : found).map(({ uid }) => uid));
+  return rangesOfSorted(mapped(onlyEdges ? edges(found, returns) : found, ({ uid }) => uid));
 }
 
-function edges(found: readonly ViewMessage[], returns: SearchReturn): readonly ViewMessage[] {
-  const [first, last] = [found[0], found.at(-1)];
+function edges(found: MessageList, returns: SearchReturn): readonly ViewMessage[] {
+  const { first, last } = found;
   const out = [
     ...(returns.min && first !== undefined ? [first] : []),
     ...(returns.max && last !== undefined ? [last] : []),
   ];
-  return out.length === 2 && first === last ? out.slice(0, 1) : out;
+  return out.length === 2 && first?.index === last?.index ? out.slice(0, 1) : out;
+}
+
+function* mapped(
+  messages: Iterable<ViewMessage>,
+  number: (message: ViewMessage) => number,
+): Generator<number> {
+  for (const message of messages) yield number(message);
 }
 
 async function tellPlain(
@@ -78,7 +84,7 @@ async function tellPlain(
   out.midLine = false;
 }
 
-function highestModSeq(session: Session, messages: readonly ViewMessage[]): ModSeq | null {
+function highestModSeq(session: Session, messages: Iterable<ViewMessage>): ModSeq | null {
   const snapshot = session.mailbox.view.snapshot();
   let highest: ModSeq | null = null;
   for (const { index } of messages) {

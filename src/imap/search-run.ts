@@ -3,10 +3,10 @@
 // A search that opens anything is one `search.run` in the ledger, its terms in the side record.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { PostsealError } from '../kernel/errors.ts';
-import type { Uid } from '../kernel/ids.ts';
 import type { JsonValue } from '../ledger/event/canonical-json.ts';
 import type { MessageFacts } from '../mailbox/types.ts';
 import type { OpenGrant } from '../vault/keys/types.ts';
+import { MessageList, type ViewMessage } from './message-list.ts';
 import { ConnectionClosed } from './output.ts';
 import {
   evaluateSearch,
@@ -17,7 +17,7 @@ import {
 import { oneAhead } from './read-ahead.ts';
 import { largeBytesMin } from './search-pool.ts';
 import { Probe } from './search-probe.ts';
-import type { ViewMessage } from './selected-mailbox.ts';
+
 import type { Session } from './session.ts';
 import type { SearchKey } from './wire/search-key.ts';
 
@@ -38,19 +38,17 @@ interface Candidate {
 }
 
 /** Messages that the key finds, ascending. */
-export async function runSearch(session: Session, key: SearchKey): Promise<ViewMessage[]> {
+export async function runSearch(session: Session, key: SearchKey): Promise<MessageList> {
   const need = searchNeed(key);
-  const found = new Set<number>();
+  const { uids } = session.mailbox.view.snapshot();
+  const found = new Uint8Array(uids.length);
   const open = await sift(session, key, found);
   if (open.length > 0) await searchFacts(session, { key, need, open, found });
-  const { uids } = session.mailbox.view.snapshot();
-  return [...found]
-    .sort((a, b) => a - b)
-    .map((index) => ({ index, uid: (uids[index] ?? 0) as Uid }));
+  return MessageList.marked(found, uids);
 }
 
 /** Decides by numbers and flags; returns what is undecided. */
-async function sift(session: Session, key: SearchKey, found: Set<number>): Promise<Candidate[]> {
+async function sift(session: Session, key: SearchKey, found: Uint8Array): Promise<Candidate[]> {
   const { view } = session.mailbox;
   const count = view.snapshot().uids.length;
   const probe = new Probe(session);
@@ -59,7 +57,7 @@ async function sift(session: Session, key: SearchKey, found: Set<number>): Promi
     if (index % turnMessages === turnMessages - 1) await nextTurn();
     probe.moveTo(view.snapshot(), index);
     const verdict = evaluateSearch(key, probe);
-    if (verdict === true) found.add(index);
+    if (verdict === true) found[index] = 1;
     if (verdict === undefined) {
       open.push({ message: { index, uid: probe.uid }, known: probe.copy(), facts: undefined });
     }
@@ -71,7 +69,7 @@ interface Stage {
   readonly key: SearchKey;
   readonly need: SearchNeed;
   readonly open: readonly Candidate[];
-  readonly found: Set<number>;
+  readonly found: Uint8Array;
 }
 
 async function searchFacts(session: Session, stage: Stage): Promise<void> {
@@ -145,7 +143,7 @@ async function searchBodies(session: Session, stage: Stage, grants: SearchGrants
       const known = { ...candidate.known, body: whole };
       if (whole.length <= largeBytesMin) settle({ ...candidate, known }, stage, []);
       else if (await session.deps.searches.evaluate(stage.key, known)) {
-        stage.found.add(candidate.message.index);
+        stage.found[candidate.message.index] = 1;
       }
     }
     assertOpen(session);
@@ -155,7 +153,7 @@ async function searchBodies(session: Session, stage: Stage, grants: SearchGrants
 
 function settle(candidate: Candidate, stage: Stage, undecided: Candidate[]): void {
   const verdict = evaluateSearch(stage.key, candidate.known);
-  if (verdict === true) stage.found.add(candidate.message.index);
+  if (verdict === true) stage.found[candidate.message.index] = 1;
   if (verdict === undefined) undecided.push(candidate);
 }
 

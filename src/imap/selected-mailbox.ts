@@ -8,18 +8,13 @@ import type {
   MailboxSnapshot,
   MailboxView,
 } from '../mailbox/types.ts';
+import { MessageList, type ViewMessage } from './message-list.ts';
 import { ConnectionClosed } from './output.ts';
 import type { Session } from './session.ts';
 import type { NumSet } from './wire/num-set.ts';
 import { resolveSet } from './wire/num-set.ts';
 import { ImapError } from './wire/imap-error.ts';
-import { type Ranges, matchSorted, numbersOf, rangesOfSorted } from './wire/ranges.ts';
-
-/** A message of the view: its index in the snapshot, its sequence number less one. */
-export interface ViewMessage {
-  readonly index: number;
-  readonly uid: Uid;
-}
+import { type Ranges, matchSorted, rangesOfSorted } from './wire/ranges.ts';
 
 const systemFlags = '\\Answered \\Flagged \\Deleted \\Seen \\Draft';
 
@@ -49,15 +44,14 @@ export class SelectedMailbox {
    * Messages of a set, ascending. Unknown uids are nothing (RFC 9051 §6.4.9); a range of sequence
    * numbers that lies wholly beyond the mailbox is the client's error.
    */
-  resolve(set: NumSet, saved: Ranges): ViewMessage[] {
+  resolve(set: NumSet, saved: Ranges): MessageList {
     const { uids } = this.view.snapshot();
-    return [...numbersOf(this.#indexes(set, saved, uids))].map((index) => ({
-      index,
-      uid: (uids[index] ?? 0) as Uid,
-    }));
+    return MessageList.at(this.indexesOf(set, saved), uids);
   }
 
-  #indexes(set: NumSet, saved: Ranges, uids: Uint32Array): Ranges {
+  /** The same as ranges of zero-based indexes. */
+  indexesOf(set: NumSet, saved: Ranges): Ranges {
+    const { uids } = this.view.snapshot();
     if (set.kind === 'saved') return matchSorted(saved, uids);
     if (set.kind === 'uid') return matchSorted(resolveSet(set, uids.at(-1) ?? 0), uids);
     const count = uids.length;

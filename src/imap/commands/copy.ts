@@ -23,7 +23,7 @@ export const copy: Command = command({
   parse: parseCopy,
   run: async (session, args): Promise<Completion> => {
     const to = await target(session, args.mailbox);
-    const uids = session.mailbox.resolve(args.set, session.saved).map(({ uid }) => uid);
+    const uids = session.mailbox.resolve(args.set, session.saved).uids();
     if (uids.length === 0) return { text: 'Nothing to copy' };
     const result = await session.mailbox.view.copy({ uids, to, actor: session.signedIn.actor });
     return { ...codeOf(result), text: 'Copied' };
@@ -40,7 +40,7 @@ export const move: Command = command({
   run: async (session, args): Promise<Completion> => {
     session.mailbox.assertWritable();
     const to = await target(session, args.mailbox);
-    const uids = session.mailbox.resolve(args.set, session.saved).map(({ uid }) => uid);
+    const uids = session.mailbox.resolve(args.set, session.saved).uids();
     if (uids.length === 0) return { text: 'Nothing to move' };
     const result = await session.mailbox.view.move({ uids, to, actor: session.signedIn.actor });
     // RFC 6851 §4.3: the new uids are told before the old ones vanish.

@@ -17,7 +17,7 @@ export const expunge = command({
   run: async (session, set) => {
     const { mailbox } = session;
     mailbox.assertWritable();
-    const uids = set === null ? null : mailbox.resolve(set, session.saved).map(({ uid }) => uid);
+    const uids = set === null ? null : mailbox.resolve(set, session.saved).uids();
     const { modseq } = await mailbox.view.expunge({
       actor: session.signedIn.actor,
       ...(uids === null ? {} : { uids }),

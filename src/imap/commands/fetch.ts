@@ -2,7 +2,7 @@
 import { command, type CommandCall, type Completion } from '../command.ts';
 import { planFetch } from '../fetch-plan.ts';
 import { runFetch } from '../fetch-run.ts';
-import type { ViewMessage } from '../selected-mailbox.ts';
+import type { MessageList } from '../message-list.ts';
 import type { Session } from '../session.ts';
 import { expectFetchArguments, type FetchArguments } from '../wire/decode-fetch.ts';
 import { expectNumSet } from '../wire/decode-set.ts';
@@ -61,12 +61,8 @@ function completed(
   return [...uid, ...items, ...modSeq];
 }
 
-function since(
-  session: Session,
-  messages: readonly ViewMessage[],
-  changedSince: number | null,
-): readonly ViewMessage[] {
+function since(session: Session, messages: MessageList, changedSince: number | null): MessageList {
   if (changedSince === null) return messages;
   const snapshot = session.mailbox.view.snapshot();
-  return messages.filter(({ index }) => snapshot.modseq(index) > changedSince);
+  return messages.filter((index) => snapshot.modseq(index) > changedSince);
 }

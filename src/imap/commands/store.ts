@@ -1,6 +1,7 @@
 // STORE (RFC 9051 §6.4.6, RFC 7162 §3.1.3).
 import { command, type CommandCall, type Completion } from '../command.ts';
-import { flagsAt, type ViewMessage } from '../selected-mailbox.ts';
+import type { MessageList } from '../message-list.ts';
+import { flagsAt } from '../selected-mailbox.ts';
 import type { Session } from '../session.ts';
 import type { ModSeq } from '../../kernel/ids.ts';
 import type { StoreResult } from '../../mailbox/types.ts';
@@ -35,7 +36,7 @@ async function runStore(
   const messages = mailbox.resolve(args.set, session.saved);
   const keywords = mailbox.view.keywords().length;
   const result = await mailbox.view.store({
-    uids: messages.map(({ uid }) => uid),
+    uids: messages.uids(),
     op: args.operation,
     flags: args.flags,
     actor: session.signedIn.actor,
@@ -49,13 +50,9 @@ async function runStore(
 }
 
 /** Losers of UNCHANGEDSINCE, in the numbers of the command. */
-function modifiedSet(
-  messages: readonly ViewMessage[],
-  result: StoreResult,
-  call: CommandCall,
-): string {
+function modifiedSet(messages: MessageList, result: StoreResult, call: CommandCall): string {
   const lost = new Set<number>(result.modified);
-  const numbers = messages
+  const numbers = [...messages]
     .filter(({ uid }) => lost.has(uid))
     .map(({ uid, index }) => (call.uid ? uid : index + 1));
   return formatRanges(rangesOfSorted(numbers));
@@ -64,7 +61,7 @@ function modifiedSet(
 async function answer(
   session: Session,
   stored: {
-    readonly messages: readonly ViewMessage[];
+    readonly messages: MessageList;
     readonly result: StoreResult;
     readonly silent: boolean;
     readonly uid: boolean;
