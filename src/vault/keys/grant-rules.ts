@@ -16,7 +16,8 @@ export const grantRules: Readonly<Record<GrantPurpose, readonly GrantRule[]>> = 
   // A header that is not among the usual fields lies in the body, so `metadata.read` opens both.
   'owner-read': [{ operations: reading, opens: content }],
   'owner-search': [{ operations: ['search.run'], opens: [...content, 'segment'] }],
-  'sign-in': [{ operations: ['session.signed-in'], opens: ['names'] }],
+  // An administrator's import puts mail into the owner's folders by their names.
+  'sign-in': [{ operations: ['session.signed-in', 'import.started'], opens: ['names'] }],
   dpo: [
     { operations: reading, opens: content },
     { operations: ['search.run'], opens: [...content, 'segment'] },

@@ -21,6 +21,7 @@ export interface AnswerDeps {
   readonly handouts: Handouts;
   readonly counts: { wraps: number; opens: number; refusals: number };
   readonly status: () => Promise<KeyStatus>;
+  readonly onRefusal: (reason: RefusalReason, error: PostsealError) => void;
   /** Told of every failure that is not the caller's. */
   readonly onError: (error: unknown) => void;
 }
@@ -38,6 +39,9 @@ interface BatchedPending extends Pending {
 interface SinglePending extends Pending {
   readonly request: Exclude<Request, Batched>;
 }
+
+/** Answers that are nobody's fault, or that `onRefusal` has told already. */
+const expected: ReadonlySet<string> = new Set(['key.refused', 'key.destroyed']);
 
 /** Synchronous work goes on for this long before others get a turn. */
 const turnMs = 4;
@@ -165,7 +169,9 @@ function answerPrepared(
   if (verdict !== undefined) {
     deps.counts.refusals += 1;
     deps.handouts.refused(request.grant, verdict);
-    throw refusal(verdict, request.grant);
+    const error = refusal(verdict, request.grant);
+    deps.onRefusal(verdict, error);
+    throw error;
   }
   deps.handouts.checkRoom();
   const keys = openAll(batch, request.items);
@@ -217,7 +223,7 @@ async function settle(
 }
 
 function replyError(deps: AnswerDeps, id: number, reply: Reply, error: unknown): void {
-  if (!(error instanceof PostsealError) || error.code !== 'key.refused') deps.onError(error);
+  if (!(error instanceof PostsealError && expected.has(error.code))) deps.onError(error);
   reply({ id, code: answers.error, payload: encodeError(error) });
 }
 

@@ -1,6 +1,8 @@
 // The key service: one process that holds the token's login, custodian keys and group keys, and gives
 // out only what a committed event allows. Composed here from its parts; main.ts runs it as a process,
 // tests run it within theirs. Source of truth: docs/architecture.md §3 "Key service".
+import { performance } from 'node:perf_hooks';
+import type { PostsealError } from '../../kernel/errors.ts';
 import type { OrganisationId } from '../../kernel/ids.ts';
 import type { EventSealer } from '../../ledger/event/event-sealer.ts';
 import type { Database } from '../../platform/postgres/database.ts';
@@ -10,7 +12,7 @@ import { answerCalls } from './answer-calls.ts';
 import { createHandouts } from './handouts.ts';
 import { openKeySocket } from './key-socket.ts';
 import { KeyTree } from './key-tree.ts';
-import { createOpenGate } from './open-gate.ts';
+import { createOpenGate, type RefusalReason } from './open-gate.ts';
 import { openRootKeys } from './root-keys.ts';
 
 export interface KeyServiceDeps {
@@ -23,7 +25,10 @@ export interface KeyServiceDeps {
   readonly socketPath: string;
   /** Unix milliseconds. */
   readonly now: () => number;
-  /** Failures that are not the caller's: token, database, ledger. */
+  /**
+   * Failures that are not the caller's (token, database, ledger, changed wraps), and refused openings,
+   * which no sound node asks for.
+   */
   readonly onError: (error: unknown) => void;
   readonly custodianBytesMax?: number;
   readonly groupBytesMax?: number;
@@ -73,7 +78,8 @@ export async function startKeyService(deps: KeyServiceDeps): Promise<KeyService>
       ...counts,
     };
   };
-  const answerDeps = { tree, root, gate, handouts, counts, status, onError };
+  const onRefusal = createRefusalAlarm(onError);
+  const answerDeps = { tree, root, gate, handouts, counts, status, onRefusal, onError };
   const socket = await openKeySocket({
     path: deps.socketPath,
     answer: (calls, reply) => answerCalls(answerDeps, calls, reply),
@@ -91,5 +97,22 @@ export async function startKeyService(deps: KeyServiceDeps): Promise<KeyService>
       tree.flush();
       root.close();
     },
+  };
+}
+
+/** A node that is wrong is wrong often: one alarm a reason and second. The ledger has every refusal. */
+const alarmEveryMs = 1_000;
+
+function createRefusalAlarm(
+  onError: (error: unknown) => void,
+): (reason: RefusalReason, error: PostsealError) => void {
+  const last = new Map<RefusalReason, number>();
+  return (reason, error) => {
+    // A long read outlives its event in the ordinary course of things and records a new one.
+    if (reason === 'expired') return;
+    const at = performance.now();
+    if (at - (last.get(reason) ?? -Infinity) < alarmEveryMs) return;
+    last.set(reason, at);
+    onError(error);
   };
 }

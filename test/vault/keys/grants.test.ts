@@ -64,6 +64,13 @@ describe('grants', () => {
     ).rejects.toMatchObject(refused('operation'));
   });
 
+  test('refusals that no sound node causes are told, and not once for each', () => {
+    const told = run.troubles.map((error) => error as { code: string; fields: { reason: string } });
+    const reasons = told.filter(({ code }) => code === 'key.refused').map((e) => e.fields.reason);
+    expect(new Set(reasons)).toEqual(new Set(['missing', 'session', 'operation', 'custodian']));
+    expect(reasons.length).toBeLessThan(9);
+  });
+
   test('an event serves for ten minutes and not before its time', async () => {
     const custodian = await run.newCustodian();
     const session = newId() as SessionId;
