@@ -165,6 +165,7 @@ async function startAll(base: Base): Promise<string> {
     domain: config.organisation.domain,
     log,
     now: () => new Date(),
+    creates: true,
   });
   certificate.close();
   const serving: { workers?: Workers } = {};

@@ -33,6 +33,11 @@ export interface DatabaseOptions {
 }
 
 const connectTimeoutMs = 10_000;
+/**
+ * Every statement of ours finds its rows by key. A plan is made once a connection, not anew for 32
+ * partitions at each call, and never while tables are still empty in favour of reading them whole.
+ */
+const sessionSettings = '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off';
 
 /** Opens the pool and proves that the server answers. @throws PostsealError `database.unreachable`. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
@@ -41,6 +46,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     connectionString: options.url,
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,
+    options: sessionSettings,
   };
   const pool = new pg.Pool({ ...base, max: options.poolMax, application_name: name });
   // Without a listener a lost connection would end the process. The pool listens to idle clients
