@@ -1,9 +1,11 @@
 // docs/formats/metadata.md: known bytes, every message comes back, and nothing else is taken.
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { decodeMetadata, encodeMetadata } from '../../src/archive/metadata-payload.ts';
 import { PostsealError } from '../../src/kernel/errors.ts';
 import { parseMessage } from '../../src/mime/parser.ts';
+import { usualFields, usualFieldsVersion } from '../../src/mime/usual-fields.ts';
 
 const bytes = Buffer.from('Subject: a\r\n\r\nb\r\n');
 const structure = parseMessage(bytes);
@@ -83,5 +85,14 @@ describe('decodeMetadata', () => {
       }),
       { seed: 4, numRuns: 500 },
     );
+  });
+});
+
+describe('the set of usual fields', () => {
+  test('is the one that the format page binds to version 1', () => {
+    const page = readFileSync(new URL('../../docs/formats/metadata.md', import.meta.url), 'utf8');
+    const listed = /```\n([a-z0-9, \n-]+)\n```/.exec(page)?.[1]?.split(/,?\s+/) ?? [];
+    expect(listed).toEqual([...usualFields]);
+    expect(usualFieldsVersion).toBe(1);
   });
 });
