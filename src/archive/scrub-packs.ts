@@ -2,6 +2,7 @@
 // meanwhile are checked on their own.
 import type { PackId } from '../kernel/ids.ts';
 import type { Database } from '../platform/postgres/database.ts';
+import { frameOverheadBytes } from '../vault/formats/pack.ts';
 import type { BodyStore } from '../vault/packs/body-store.ts';
 import type { FoundFrame, PackFinding } from '../vault/packs/scan-pack.ts';
 import type { ScrubCounts, ScrubFinding } from './scrub.ts';
@@ -61,12 +62,20 @@ class OpenPack {
 
   *damage(finding: PackFinding): Generator<ScrubFinding> {
     const { kind, offset, length } = finding;
-    const hit = [...this.#rows.values()].filter(
-      ({ place }) => place.offset < offset + length && offset < place.offset + place.length,
-    );
-    // The rest of a crash, if nothing refers to it.
-    if (kind === 'tail' && hit.length === 0) return;
+    // What nothing refers to may be the rest of a crash.
+    if (!this.#isDamage(finding)) return;
     yield { kind: 'pack', place: { pack: this.id, offset, length }, what: kind };
+  }
+
+  /** docs/formats/pack.md, "Checking". */
+  #isDamage({ kind, offset, length, closed, single }: PackFinding): boolean {
+    if (single) return this.#rows.size > 0;
+    if (closed) return true;
+    if (kind === 'header') return this.#rows.size > 0;
+    return [...this.#rows.values()].some(
+      ({ place }) =>
+        place.offset < offset + length && offset < place.offset + frameOverheadBytes + place.length,
+    );
   }
 
   /** Rows whose frame did not come along: added since the pack was opened, or without one. */

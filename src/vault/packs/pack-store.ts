@@ -68,6 +68,7 @@ async function verifyFrame(reader: PackReader, ref: PackRef): Promise<PackFindin
     offset: ref.offset,
     length,
     closed: true,
+    single: false,
   };
   try {
     const whole = await reader.wholePack(ref.pack);

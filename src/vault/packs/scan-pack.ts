@@ -52,6 +52,11 @@ export interface PackFinding {
    * damage only if something refers to it.
    */
   readonly closed: boolean;
+  /**
+   * True for a pack of one streamed frame. Nothing of it is acknowledged before all of it is durable, so
+   * without a reference every finding in it may be what a crash left, a footer or not.
+   */
+  readonly single: boolean;
 }
 
 export type ScanItem = FoundFrame | PackFinding;
@@ -67,19 +72,24 @@ export async function* scanPack(
   const header = await readHeader(pack, reader);
   const footer = await readFooter(pack, header, reader);
   const closed = footer.state !== 'none';
+  const kind = footer.state === 'valid' ? footer.kind : header?.kind;
+  const about = { type: 'finding', pack, single: kind === 'single' } as const;
   if (header === undefined) {
     const length = Math.min(packHeaderBytes, reader.length);
-    yield { type: 'finding', pack, kind: 'header', offset: 0, length, closed };
+    yield { ...about, kind: 'header', offset: 0, length, closed };
   }
   if (footer.state === 'valid') {
-    yield* checkEntries(pack, reader, footer.entries);
+    yield* checkEntries(about, reader, footer.entries);
     return;
   }
   const end = footer.state === 'damaged' ? footer.start : reader.length;
-  yield* scanFrames(pack, reader, end, closed);
+  yield* scanFrames(about, reader, end, closed);
   const length = reader.length - end;
-  if (length > 0) yield { type: 'finding', pack, kind: 'footer', offset: end, length, closed };
+  if (length > 0) yield { ...about, kind: 'footer', offset: end, length, closed };
 }
+
+/** What every finding of one pack has in common. */
+type About = Pick<PackFinding, 'type' | 'pack' | 'single'>;
 
 async function readHeader(pack: PackId, reader: PositionalReader): Promise<PackHeader | undefined> {
   const bytes = await reader.read(0, Math.min(packHeaderBytes, reader.length));
@@ -90,7 +100,11 @@ async function readHeader(pack: PackId, reader: PositionalReader): Promise<PackH
 type FooterState =
   | { readonly state: 'none' }
   | { readonly state: 'damaged'; readonly start: number }
-  | { readonly state: 'valid'; readonly entries: readonly FooterEntry[] };
+  | {
+      readonly state: 'valid';
+      readonly kind: PackHeader['kind'];
+      readonly entries: readonly FooterEntry[];
+    };
 
 async function readFooter(
   pack: PackId,
@@ -115,19 +129,19 @@ async function readFooter(
       ];
   for (const candidate of candidates) {
     const entries = integrityOr(() => decodeFooter(candidate, bytes, reader.length));
-    if (entries !== undefined) return { state: 'valid', entries };
+    if (entries !== undefined) return { state: 'valid', kind: candidate.kind, entries };
   }
   const begins = equalBytes(bytes.subarray(0, 4), footerMagic);
   return { state: 'damaged', start: begins ? start : reader.length };
 }
 
 async function* checkEntries(
-  pack: PackId,
+  about: About,
   reader: PositionalReader,
   entries: readonly FooterEntry[],
 ): AsyncGenerator<ScanItem, void, undefined> {
   for (const entry of entries) {
-    const frame = await readFrame(pack, reader, entry.offset, reader.length);
+    const frame = await readFrame(about.pack, reader, entry.offset, reader.length);
     const same =
       frame?.length === entry.length &&
       frame.objectId === entry.objectId &&
@@ -135,17 +149,18 @@ async function* checkEntries(
     const length = frameOverheadBytes + entry.length;
     yield frame !== undefined && same
       ? frame
-      : { type: 'finding', pack, kind: 'frame', offset: entry.offset, length, closed: true };
+      : { ...about, kind: 'frame', offset: entry.offset, length, closed: true };
   }
 }
 
 /** Frame by frame up to `end`; looks for the next whole frame where none begins. */
 async function* scanFrames(
-  pack: PackId,
+  about: About,
   reader: PositionalReader,
   end: number,
   closed: boolean,
 ): AsyncGenerator<ScanItem, void, undefined> {
+  const { pack } = about;
   let at = packHeaderBytes;
   while (at < end) {
     const frame = await readFrame(pack, reader, at, end);
@@ -160,7 +175,7 @@ async function* scanFrames(
       next === undefined
         ? await judgeRest(reader, at, closed)
         : ({ kind: 'frame', closed } as const);
-    yield { type: 'finding', pack, offset: at, length, ...what };
+    yield { ...about, offset: at, length, ...what };
     at += length;
   }
 }

@@ -303,6 +303,19 @@ describe('appendStream', () => {
     ]);
     await stream.abort();
   });
+
+  test('a stream that ended between footer and prefix is told from a shared pack', async () => {
+    const store = open();
+    const stream = await store.appendStream({ objectId: randomUUID() });
+    await stream.write(randomBytes(600_000));
+    const { pack } = await stream.finish();
+    const bytes = readFileSync(packPath(root, pack)).fill(0, 32, 64);
+    chmodSync(packPath(root, pack), 0o600);
+    writeFileSync(packPath(root, pack), bytes);
+    expect(await all(open().scrub())).toEqual([
+      expect.objectContaining({ kind: 'frame', offset: 32, closed: true, single: true }),
+    ]);
+  });
 });
 
 describe('kill -9', () => {
