@@ -7,6 +7,7 @@ import { Mailbox1763942400004 } from './0004-mailbox.ts';
 import { Access } from './0005-access.ts';
 import { Intake } from './0006-intake.ts';
 import { Platform1763942400007 } from './0007-platform.ts';
+import { MetadataSlot1763942400008 } from './0008-metadata-slot.ts';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Ledger1763942400001,
@@ -16,4 +17,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   Access,
   Intake,
   Platform1763942400007,
+  MetadataSlot1763942400008,
 ];

@@ -2,23 +2,23 @@
 import { PostsealError } from '../kernel/errors.ts';
 import type { CustodianId, OrganisationId } from '../kernel/ids.ts';
 import { messageBytesDefault } from '../kernel/limits.ts';
-import type { EventDraft } from '../ledger/event/draft.ts';
 import type { EventSealer } from '../ledger/event/event-sealer.ts';
 import type { Database } from '../platform/postgres/database.ts';
 import type { KeyClient } from '../vault/keys/types.ts';
 import type { BodyStore } from '../vault/packs/body-store.ts';
 import type { SealPool } from '../vault/sealing/seal-pool.ts';
-import { type Committer, part, type Part } from './committer/types.ts';
+import type { Committer } from './committer/types.ts';
 import { ContentChooser } from './content-chooser.ts';
 import { createContentLookup } from './content-lookup.store.ts';
 import { ensureCustodianRow } from './custodians.store.ts';
+import { createMetadataRows } from './metadata-rows.store.ts';
 import { RecordOpener } from './open-records.ts';
 import { Preparer } from './prepare.ts';
 import { RecordNumbers } from './record-numbers.store.ts';
 import { createRecordKind } from './record-part.store.ts';
-import { createCellRows, createContentRows } from './record-rows.store.ts';
-import { findShred, shredKind } from './shred-part.store.ts';
-import type { Archive, RecordRef, ShredResult } from './types.ts';
+import { createContentRows } from './record-rows.store.ts';
+import { Shredder } from './shredder.ts';
+import type { Archive } from './types.ts';
 
 export interface ArchiveDeps {
   readonly db: Database;
@@ -64,9 +64,10 @@ export function createArchive(deps: ArchiveDeps): Archive {
     keys,
     store,
     contents: createContentRows(db),
-    cells: createCellRows(db),
+    metadata: createMetadataRows(db),
     monotonic: deps.monotonic,
   });
+  const shredder = new Shredder({ db, keys, committer });
   return {
     prepareFor: (custodians, input) => preparer.prepareFor(custodians, input),
     prepare: async (input) => {
@@ -83,7 +84,7 @@ export function createArchive(deps: ArchiveDeps): Archive {
       return reader;
     },
     shred: async (record, event, also = []) => {
-      const result = await shred(db, committer, { record, event, also });
+      const result = await shredder.shred({ record, event, also });
       opener.flush();
       await deps.flushOthers?.();
       return result;
@@ -95,23 +96,4 @@ export function createArchive(deps: ArchiveDeps): Archive {
     flushCaches: () => opener.flush(),
     close: () => opener.close(),
   };
-}
-
-async function shred(
-  db: Database,
-  committer: Committer,
-  order: { record: RecordRef; event: EventDraft; also: readonly Part[] },
-): Promise<ShredResult> {
-  const input = await findShred(db, order.record);
-  if (input === undefined) {
-    throw new PostsealError('key.destroyed', { record: order.record.recordId });
-  }
-  const shredPart = part(shredKind, input);
-  const { outputs, events } = await committer.commit({
-    events: [order.event],
-    parts: [shredPart, ...order.also] as [typeof shredPart, ...Part[]],
-  });
-  const [event] = events;
-  if (event === undefined) throw new PostsealError('internal', { what: 'event without id' });
-  return { event, ...outputs[0] };
 }

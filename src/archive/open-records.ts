@@ -1,76 +1,44 @@
-// Reading: metadata and bodies of records under a grant. Keys and opened metadata are kept for at most
-// a minute and for the session that had them opened, because a cache must not stand in for a grant.
+// Reading: metadata and bodies of records under a grant. Keys of bodies are kept for at most a minute and
+// for the session that had them opened, because a cache must not stand in for a grant.
 import { PostsealError } from '../kernel/errors.ts';
-import { openCell } from '../vault/formats/cell.ts';
 import { createDekCache, type DekCache, dekCacheMsMax } from '../vault/keys/dek-cache.ts';
 import type { KeyClient, OpenGrant } from '../vault/keys/types.ts';
 import type { BodyStore } from '../vault/packs/body-store.ts';
 import { openBodyReader } from './body-reader.ts';
 import type { Coalescer } from './coalescer.ts';
 import { openEach } from './key-openings.ts';
-import { MetadataCache } from './metadata-cache.ts';
-import { decodeMetadata } from './metadata-payload.ts';
-import { groupOf } from './record-draft.ts';
-import type { CellRow, ContentRow } from './record-rows.store.ts';
+import { MetadataOpener } from './metadata-opener.ts';
+import type { SealedMetadata } from './metadata-rows.store.ts';
+import type { ContentRow } from './record-rows.store.ts';
 import type { BodyReader, RecordMetadata, RecordRef } from './types.ts';
 
 export interface RecordOpenerDeps {
   readonly keys: KeyClient;
   readonly store: BodyStore;
   readonly contents: Coalescer<RecordRef, ContentRow | undefined>;
-  readonly cells: Coalescer<RecordRef, CellRow | undefined>;
+  readonly metadata: Coalescer<RecordRef, SealedMetadata | undefined>;
   readonly monotonic: () => number;
 }
 
 const keyCacheBytes = 8_388_608;
-const metadataCacheBytes = 33_554_432;
 
 export class RecordOpener {
   readonly #deps: RecordOpenerDeps;
   readonly #deks: DekCache;
-  readonly #metadata: MetadataCache;
+  readonly #metadata: MetadataOpener;
 
   constructor(deps: RecordOpenerDeps) {
     this.#deps = deps;
     const { monotonic } = deps;
-    const times = { ttlMs: dekCacheMsMax, monotonic };
-    this.#deks = createDekCache({ bytesMax: keyCacheBytes, ...times });
-    this.#metadata = new MetadataCache({ bytesMax: metadataCacheBytes, ...times });
+    this.#deks = createDekCache({ bytesMax: keyCacheBytes, ttlMs: dekCacheMsMax, monotonic });
+    this.#metadata = new MetadataOpener(deps);
   }
 
-  async openMetadata(
+  openMetadata(
     grant: OpenGrant,
     refs: readonly RecordRef[],
   ): Promise<(RecordMetadata | PostsealError)[]> {
-    const out = refs.map((ref): RecordMetadata | PostsealError | undefined =>
-      this.#metadata.get(cacheKey(grant, ref.custodian, ref.recordId)),
-    );
-    const missing = [...refs.entries()].filter(([i]) => out[i] === undefined);
-    const rows = await Promise.all(missing.map(([, ref]) => this.#deps.cells.ask(ref)));
-    const there = missing.flatMap(([i, ref], at) => {
-      const row = rows[at];
-      return row === undefined ? [] : [{ i, ref, row }];
-    });
-    const opened = await openEach(
-      this.#deps.keys,
-      grant,
-      there.map(({ ref, row }) => ({
-        custodian: ref.custodian,
-        group: groupOf(ref.recordNo),
-        purpose: 'cell',
-        objectId: ref.recordId,
-        wrap: row.wrap,
-      })),
-    );
-    for (const [at, { i, ref, row }] of there.entries()) {
-      const key = opened[at];
-      out[i] = key instanceof PostsealError || key === undefined ? key : openOne(ref, row, key);
-      const found = out[i];
-      if (found !== undefined && !(found instanceof PostsealError)) {
-        this.#metadata.put(cacheKey(grant, ref.custodian, ref.recordId), found, row.cell.length);
-      }
-    }
-    return refs.map((ref, i) => out[i] ?? gone(ref));
+    return this.#metadata.open(grant, refs);
   }
 
   async openBodies(
@@ -139,18 +107,6 @@ export class RecordOpener {
 
 const cacheKey = (grant: OpenGrant, custodian: string, object: string): string =>
   `${grant.session} ${custodian} ${object}`;
-
-function openOne(ref: RecordRef, row: CellRow, key: Buffer): RecordMetadata | PostsealError {
-  const context = { purpose: 'cell', custodianId: ref.custodian, objectId: ref.recordId } as const;
-  try {
-    return decodeMetadata(openCell(key, context, row.cell));
-  } catch (error) {
-    if (error instanceof PostsealError) return error;
-    throw error;
-  } finally {
-    key.fill(0);
-  }
-}
 
 /** Never there, or shredded: for a reader it is the same. */
 const gone = (ref: RecordRef): PostsealError =>

@@ -1,7 +1,6 @@
-// Rows that reading needs: where a record's content lies and under which wrap, and its metadata cell.
-// Always read anew, so that a shredded record is gone for readers the moment its shred is committed.
+// Rows that reading a body needs: where a record's content lies and under which wrap. Always read anew, so that a shredded record is gone for readers the moment its shred is committed.
 import type { ContentId, CustodianId, PackId } from '../kernel/ids.ts';
-import { int8Array, uuidArray } from '../platform/postgres/binary-arrays.ts';
+import { uuidArray } from '../platform/postgres/binary-arrays.ts';
 import type { Database } from '../platform/postgres/database.ts';
 import { statement } from '../platform/postgres/statement.ts';
 import type { PackRef } from '../vault/packs/body-store.ts';
@@ -15,11 +14,6 @@ export interface ContentRow {
   readonly group: number;
   readonly wrap: Buffer;
   readonly place: PackRef;
-}
-
-export interface CellRow {
-  readonly cell: Buffer;
-  readonly wrap: Buffer;
 }
 
 interface PlaceColumns {
@@ -46,15 +40,8 @@ const selectContents = statement<
      JOIN content_wrap w ON w.custodian_id = r.custodian_id AND w.content_id = r.content_id
      JOIN content c ON c.dedup_domain = r.dedup_domain AND c.content_id = r.content_id`,
 );
-const selectCells = statement<PlaceColumns & { cell: Buffer; wrap: Buffer }>(
-  'archive.cell.of-records',
-  `SELECT asked.place::text, m.cell, m.wrap
-     FROM unnest($1::uuid[], $2::int8[], $3::uuid[]) WITH ORDINALITY AS asked (custodian, number, record, place)
-     JOIN metadata_cell m ON m.custodian_id = asked.custodian AND m.record_no = asked.number
-      AND m.record_id = asked.record`,
-);
-
-const limits = { roundMax: 1_000, rounds: 2 };
+/** Rounds of questions of readers. */
+export const readLimits = { roundMax: 1_000, rounds: 2 };
 
 /** Content rows of records, many in one statement; undefined for a record that is not there. */
 export function createContentRows(db: Database): Coalescer<RecordRef, ContentRow | undefined> {
@@ -82,18 +69,5 @@ export function createContentRows(db: Database): Coalescer<RecordRef, ContentRow
             },
           };
     });
-  }, limits);
-}
-
-/** Metadata cells of records, many in one statement; undefined for a record that is not there. */
-export function createCellRows(db: Database): Coalescer<RecordRef, CellRow | undefined> {
-  return new Coalescer(async (refs: readonly RecordRef[]) => {
-    const rows = await selectCells.rows(db.pool, [
-      uuidArray(refs.map(({ custodian }) => custodian)),
-      int8Array(refs.map(({ recordNo }) => recordNo)),
-      uuidArray(refs.map(({ recordId }) => recordId)),
-    ]);
-    const found = new Map(rows.map(({ place, cell, wrap }) => [Number(place) - 1, { cell, wrap }]));
-    return refs.map((_, i) => found.get(i));
-  }, limits);
+  }, readLimits);
 }

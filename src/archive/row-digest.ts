@@ -5,6 +5,7 @@ import { hash } from 'node:crypto';
 
 const wrapLabel = Buffer.from('postseal/row/content-wrap/1', 'ascii');
 const cellLabel = Buffer.from('postseal/row/metadata-cell/1', 'ascii');
+const pageLabel = Buffer.from('postseal/row/metadata-page/1', 'ascii');
 
 export interface WrapRow {
   readonly custodian: string;
@@ -18,6 +19,15 @@ export interface CellRow {
   readonly recordId: string;
   readonly recordNo: number;
   readonly cell: Uint8Array;
+  readonly wrap: Uint8Array;
+}
+
+export interface PageRow {
+  readonly custodian: string;
+  readonly pageId: string;
+  readonly firstNo: number;
+  readonly lastNo: number;
+  readonly page: Uint8Array;
   readonly wrap: Uint8Array;
 }
 
@@ -39,6 +49,22 @@ export function cellRowDigest(row: CellRow): Buffer {
     uuidBytes(row.recordId),
     numbers,
     row.cell,
+    row.wrap,
+  ]);
+}
+
+/** label ‖ custodian ‖ page id ‖ u64 first and last record number ‖ u32 length of the page ‖ page ‖ wrap. */
+export function pageRowDigest(row: PageRow): Buffer {
+  const numbers = Buffer.allocUnsafe(20);
+  numbers.writeBigUInt64BE(BigInt(row.firstNo));
+  numbers.writeBigUInt64BE(BigInt(row.lastNo), 8);
+  numbers.writeUInt32BE(row.page.length, 16);
+  return digest([
+    pageLabel,
+    uuidBytes(row.custodian),
+    uuidBytes(row.pageId),
+    numbers,
+    row.page,
     row.wrap,
   ]);
 }

@@ -26,13 +26,29 @@ export interface CellScrubRow {
   readonly digest: Buffer;
 }
 
+export interface PageScrubRow {
+  readonly custodian: CustodianId;
+  readonly pageId: string;
+  readonly firstNo: number;
+  readonly lastNo: number;
+  readonly page: Buffer;
+  readonly wrap: Buffer;
+  readonly digest: Buffer;
+  /** Records whose slots name this page, sorted. */
+  readonly records: readonly string[];
+}
+
 export interface DanglingRow {
   readonly table: string;
   readonly place: Readonly<Record<string, string>>;
   readonly what: string;
 }
 
+// ORDER BY names the table's columns: a bare name would mean the text that is selected, in which 10
+// comes before 9, and pages would leave rows out.
 const pageRows = 500;
+/** Pages have tens of kilobytes each. */
+const pagesRound = 50;
 const firstUuid = '00000000-0000-0000-0000-000000000000';
 
 const selectPacks = statement<{ pack_id: string }>(
@@ -52,7 +68,7 @@ const selectContents = statement<{
 }>(
   'archive.scrub.contents',
   `SELECT content_id::text, pack_offset::text, pack_length::text, pack_digest
-     FROM content WHERE pack_id = $1 ORDER BY pack_offset`,
+     FROM content WHERE pack_id = $1 ORDER BY content.pack_offset`,
 );
 const selectWraps = statement<{
   custodian_id: string;
@@ -64,7 +80,7 @@ const selectWraps = statement<{
   'archive.scrub.wraps',
   `SELECT custodian_id::text, content_id::text, group_no, wrap, digest FROM content_wrap
     WHERE (custodian_id, content_id) > ($1::uuid, $2::uuid)
-    ORDER BY custodian_id, content_id LIMIT ${String(pageRows)}`,
+    ORDER BY content_wrap.custodian_id, content_wrap.content_id LIMIT ${String(pageRows)}`,
 );
 const selectCells = statement<{
   custodian_id: string;
@@ -77,7 +93,29 @@ const selectCells = statement<{
   'archive.scrub.cells',
   `SELECT custodian_id::text, record_no::text, record_id::text, cell, wrap, digest FROM metadata_cell
     WHERE (custodian_id, record_no) > ($1::uuid, $2::bigint)
-    ORDER BY custodian_id, record_no LIMIT ${String(pageRows)}`,
+    ORDER BY metadata_cell.custodian_id, metadata_cell.record_no LIMIT ${String(pageRows)}`,
+);
+
+const selectPages = statement<{
+  custodian_id: string;
+  page_id: string;
+  first_no: string;
+  last_no: string;
+  page: Buffer;
+  wrap: Buffer;
+  digest: Buffer;
+  records: string[] | null;
+}>(
+  'archive.scrub.pages',
+  `SELECT p.custodian_id::text, p.page_id::text, p.first_no::text, p.last_no::text, p.page, p.wrap,
+          p.digest, held.records
+     FROM metadata_page p
+     LEFT JOIN LATERAL (
+       SELECT array_agg(s.record_id::text ORDER BY s.record_id) AS records FROM metadata_slot s
+        WHERE s.custodian_id = p.custodian_id AND s.record_no BETWEEN p.first_no AND p.last_no
+          AND s.page_id = p.page_id) AS held ON true
+    WHERE (p.custodian_id, p.page_id) > ($1::uuid, $2::uuid)
+    ORDER BY p.custodian_id, p.page_id LIMIT ${String(pagesRound)}`,
 );
 
 /** Rows that no commit of ours leaves behind; each statement sees one snapshot. */
@@ -94,16 +132,27 @@ const dangling: readonly { table: string; what: string; sql: string }[] = [
   },
   {
     table: 'record',
-    what: 'record without metadata, or metadata without record',
+    what: 'record without metadata, with two, or metadata without record',
     sql: `SELECT coalesce(r.custodian_id, m.custodian_id)::text AS custodian,
                  coalesce(r.record_id, m.record_id)::text AS object
             FROM record r
-            FULL JOIN metadata_cell m
+            FULL JOIN (
+              SELECT custodian_id, record_no, record_id, count(*) AS n FROM (
+                SELECT custodian_id, record_no, record_id FROM metadata_cell
+                UNION ALL SELECT custodian_id, record_no, record_id FROM metadata_slot) places
+               GROUP BY 1, 2, 3) m
               ON m.custodian_id = r.custodian_id AND m.record_no = r.record_no
                  AND m.record_id = r.record_id
-           WHERE (r.record_id IS NULL OR m.record_id IS NULL)
-             AND NOT EXISTS (SELECT FROM metadata_page p WHERE p.custodian_id = r.custodian_id
-                               AND r.record_no BETWEEN p.first_no AND p.last_no)`,
+           WHERE r.record_id IS NULL OR m.n IS DISTINCT FROM 1`,
+  },
+  {
+    table: 'metadata_slot',
+    what: 'slot of a page that is not there, or not of this record number',
+    sql: `SELECT s.custodian_id::text AS custodian, s.record_id::text AS object
+            FROM metadata_slot s
+            LEFT JOIN metadata_page p ON p.custodian_id = s.custodian_id AND p.page_id = s.page_id
+                 AND s.record_no BETWEEN p.first_no AND p.last_no
+           WHERE p.page_id IS NULL`,
   },
   {
     table: 'content_wrap',
@@ -171,6 +220,25 @@ export async function* listCells(db: Database): AsyncGenerator<CellScrubRow[]> {
       cell: row.cell,
       wrap: row.wrap,
       digest: row.digest,
+    }));
+  }
+}
+
+export async function* listPages(db: Database): AsyncGenerator<PageScrubRow[]> {
+  for (let after: [string, string] = [firstUuid, firstUuid]; ;) {
+    const rows = await selectPages.rows(db.pool, after);
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    after = [last.custodian_id, last.page_id];
+    yield rows.map((row) => ({
+      custodian: row.custodian_id as CustodianId,
+      pageId: row.page_id,
+      firstNo: Number(row.first_no),
+      lastNo: Number(row.last_no),
+      page: row.page,
+      wrap: row.wrap,
+      digest: row.digest,
+      records: row.records ?? [],
     }));
   }
 }

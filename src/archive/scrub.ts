@@ -1,19 +1,23 @@
 // Checks everything that the archive stores: every frame of every pack against its digest and its row,
-// every row against packs and rows it belongs with, every wrap and cell against its digest, and, with
+// every row against packs and rows it belongs with, every wrap, cell and page against its digest, and, with
 // the key service, that every wrap still opens there (by rewrapping it in place of handing it out).
 // Needs no key otherwise and opens no content. What it finds is damage or tampering: exit 70.
 import { PostsealError } from '../kernel/errors.ts';
+import { recordsPerGroup } from '../kernel/limits.ts';
 import type { Database } from '../platform/postgres/database.ts';
+import { pageRecordIds } from '../vault/formats/page.ts';
 import { wrapParentVersion } from '../vault/formats/wrap.ts';
 import type { KeyClient } from '../vault/keys/types.ts';
 import type { BodyStore } from '../vault/packs/body-store.ts';
-import { cellRowDigest, wrapRowDigest } from './row-digest.ts';
+import { cellRowDigest, pageRowDigest, wrapRowDigest } from './row-digest.ts';
 import { scrubPacks } from './scrub-packs.ts';
 import {
   type CellScrubRow,
   findDanglingRows,
   listCells,
+  listPages,
   listWraps,
+  type PageScrubRow,
   type WrapScrubRow,
 } from './scrub-rows.store.ts';
 
@@ -28,6 +32,8 @@ export interface ScrubFinding {
     | 'wrap'
     /** A metadata cell or its wrapped key that was changed or does not open. */
     | 'cell'
+    /** A metadata page or its wrapped key that was changed or does not open. */
+    | 'page'
     /** Rows that do not fit each other. */
     | 'row';
   /** Ids and offsets for a person who goes and looks; no personal data. */
@@ -40,6 +46,7 @@ export interface ScrubCounts {
   contents: number;
   wraps: number;
   cells: number;
+  pages: number;
   /** Frames that no row refers to: rests of crashes and of shreds, until compaction. */
   orphans: number;
 }
@@ -56,6 +63,7 @@ export const newScrubCounts = (): ScrubCounts => ({
   contents: 0,
   wraps: 0,
   cells: 0,
+  pages: 0,
   orphans: 0,
 });
 
@@ -77,8 +85,34 @@ export async function* scrubArchive(
     yield* rows.filter((row) => !cellIsWhole(row)).map((row) => cellFinding(row, 'digest'));
     yield* await refused(deps.keys, whole, slotOfCell, cellFinding);
   }
+  yield* scrubPages(deps, counts);
   for await (const { table, place, what } of findDanglingRows(deps.db)) {
     yield { kind: 'row', place: { table, ...place }, what };
+  }
+}
+
+async function* scrubPages(deps: ScrubDeps, counts: ScrubCounts): AsyncGenerator<ScrubFinding> {
+  for await (const rows of listPages(deps.db)) {
+    counts.pages += rows.length;
+    const whole = rows.filter((row) => pageIsWhole(row));
+    yield* rows.filter((row) => !pageIsWhole(row)).map((row) => pageFinding(row, 'digest'));
+    yield* whole
+      .filter((row) => !holdsItsSlots(row))
+      .map((row) => pageFinding(row, 'records and slots differ'));
+    yield* await refused(deps.keys, whole, slotOfPage, pageFinding);
+  }
+}
+
+const pageIsWhole = (row: PageScrubRow): boolean =>
+  row.digest.equals(pageRowDigest(row)) && isWrap(row.wrap);
+
+/** The ids in the page's head against the slots. */
+function holdsItsSlots({ page, records }: PageScrubRow): boolean {
+  try {
+    return pageRecordIds(page).sort().join() === records.join();
+  } catch {
+    // No page at all, for all that its digest fits: somebody made it up.
+    return false;
   }
 }
 
@@ -109,6 +143,12 @@ const cellFinding = (row: CellScrubRow, what: string): ScrubFinding => ({
   what,
 });
 
+const pageFinding = (row: PageScrubRow, what: string): ScrubFinding => ({
+  kind: 'page',
+  place: { custodian: row.custodian, page: row.pageId, firstNo: row.firstNo, lastNo: row.lastNo },
+  what,
+});
+
 const slotOfWrap = (row: WrapScrubRow) =>
   ({
     custodian: row.custodian,
@@ -120,9 +160,17 @@ const slotOfWrap = (row: WrapScrubRow) =>
 const slotOfCell = (row: CellScrubRow) =>
   ({
     custodian: row.custodian,
-    group: Math.floor(row.recordNo / 4_096),
+    group: Math.floor(row.recordNo / recordsPerGroup),
     purpose: 'cell',
     objectId: row.recordId,
+  }) as const;
+
+const slotOfPage = (row: PageScrubRow) =>
+  ({
+    custodian: row.custodian,
+    group: Math.floor(row.firstNo / recordsPerGroup),
+    purpose: 'page',
+    objectId: row.pageId,
   }) as const;
 
 /** Rows whose wrap the key service cannot open. Nothing is handed out: it only wraps again. */

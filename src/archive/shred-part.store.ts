@@ -1,5 +1,5 @@
-// Destroys one record of one custodian (architecture §3): its metadata and the key of it; the content's
-// wrap with the custodian's last record; the content's row with the last wrap. An operation of its own
+// Destroys one record of one custodian (architecture §3): its metadata and the key of it, where that is a
+// page's by sealing the others again (docs/formats/cell.md); the content's wrap with the custodian's last record; the content's row with the last wrap. An operation of its own
 // batch; the content row is locked by its tag, so that no duplicate can be taken in at the same time.
 import { PostsealError } from '../kernel/errors.ts';
 import type { ContentId, EventId } from '../kernel/ids.ts';
@@ -8,12 +8,21 @@ import type { Database } from '../platform/postgres/database.ts';
 import { statement } from '../platform/postgres/statement.ts';
 import type { BatchTx, PartKind } from './committer/types.ts';
 import { groupOf } from './record-draft.ts';
+import { type PageSuccession, succeedPage } from './page-rows.store.ts';
 import type { RecordRef } from './types.ts';
 
 export interface ShredInput {
   readonly ref: RecordRef;
   readonly contentId: ContentId;
   readonly tag: Buffer;
+  /** Where the record's metadata was found; found again after a conflict. */
+  metadata: ShredMetadata;
+}
+
+export interface ShredMetadata {
+  readonly cell: boolean;
+  /** What takes the place of the record's page. */
+  readonly page: PageSuccession | undefined;
 }
 
 export interface Shredded {
@@ -82,14 +91,20 @@ const markGroups = statement(
     WHERE custodian_id = $1 AND group_no = ANY ($2::int8[]) AND state = 'live'`,
 );
 
-/** What the shred of a record needs to know beforehand; undefined if there is no such record. */
-export async function findShred(db: Database, ref: RecordRef): Promise<ShredInput | undefined> {
+/** Content and dedup tag of a record; undefined if there is no such record. */
+export async function findShred(
+  db: Database,
+  ref: RecordRef,
+): Promise<Pick<ShredInput, 'contentId' | 'tag'> | undefined> {
   const row = await findRecord.first(db.pool, [ref.custodian, ref.recordId, ref.recordNo]);
   if (row === undefined) return undefined;
-  return { ref, contentId: row.content_id as ContentId, tag: row.dedup_tag };
+  return { contentId: row.content_id as ContentId, tag: row.dedup_tag };
 }
 
-export const shredKind: PartKind<ShredInput, Shredded> = {
+/** `locate` finds the metadata again, after a fold or another shred moved it. */
+export const createShredKind = (
+  locate: (ref: RecordRef) => Promise<ShredMetadata>,
+): PartKind<ShredInput, Shredded> => ({
   name: 'archive.shred',
   stage: 900,
   exclusive: true,
@@ -99,11 +114,16 @@ export const shredKind: PartKind<ShredInput, Shredded> = {
     for (const { input, event } of items) answers.push(await shredOne(tx, input, event));
     return answers;
   },
-};
+  recover: async (input, error) => {
+    if (error.code !== 'store.conflict') return false;
+    input.metadata = await locate(input.ref);
+    return true;
+  },
+});
 
 async function shredOne(
   tx: BatchTx,
-  { ref, contentId }: ShredInput,
+  { ref, contentId, metadata }: ShredInput,
   event: EventId,
 ): Promise<Shredded | PostsealError> {
   const { client } = tx;
@@ -112,7 +132,9 @@ async function shredOne(
     return new PostsealError('key.destroyed', { record: recordId });
   }
   await deleteRecord.run(client, [custodian, recordId]);
-  await deleteCell.run(client, [custodian, recordNo, recordId]);
+  if (!(await destroyMetadata(tx, ref, metadata))) {
+    return new PostsealError('store.conflict', { record: recordId });
+  }
   const held = await lockWrap.first(client, [custodian, contentId]);
   if (held === undefined) throw new PostsealError('internal', { what: 'record without wrap' });
   const groups = new Set([groupOf(recordNo)]);
@@ -127,6 +149,18 @@ async function shredOne(
   await markGroups.run(client, [custodian, int8Array([...groups]), event]);
   const contentDestroyed = wrapDestroyed && (await leaveContent(tx, custodian, contentId, event));
   return { wrapDestroyed, contentDestroyed };
+}
+
+/** False if the metadata is not where it was found. */
+async function destroyMetadata(
+  { client }: BatchTx,
+  ref: RecordRef,
+  { cell, page }: ShredMetadata,
+): Promise<boolean> {
+  const { custodian, recordNo, recordId } = ref;
+  const cells = await deleteCell.run(client, [custodian, recordNo, recordId]);
+  if (cells !== (cell ? 1 : 0)) return false;
+  return page === undefined || (await succeedPage(client, ref, page));
 }
 
 /** The custodian's wrap is gone: another holder, or the end of the content (answers true). */

@@ -29,14 +29,17 @@ describe('migration 0003', () => {
   test('has 32 partitions of each custodian-owned table', async () => {
     const { rows } = await db.database.pool.query<{ table: string; parts: string }>(
       `SELECT inhparent::regclass::text AS table, count(*) AS parts FROM pg_inherits
-        WHERE inhparent::regclass::text IN ('record', 'content_wrap', 'metadata_cell', 'metadata_page')
+        WHERE inhparent::regclass::text IN ('record', 'content_wrap', 'metadata_cell', 'metadata_page',
+                                           'metadata_slot')
         GROUP BY 1 ORDER BY 1`,
     );
     expect(rows).toEqual(
-      ['content_wrap', 'metadata_cell', 'metadata_page', 'record'].map((table) => ({
-        table,
-        parts: '32',
-      })),
+      ['content_wrap', 'metadata_cell', 'metadata_page', 'metadata_slot', 'record'].map(
+        (table) => ({
+          table,
+          parts: '32',
+        }),
+      ),
     );
   });
 });

@@ -17,6 +17,13 @@ export const archiveEvents = {
     ['rec', 'cus'],
     'The wraps of a record were destroyed.',
   ),
+  'metadata.folded': eventSpec(
+    'A',
+    'info',
+    'archive',
+    ['cus'],
+    'Sealed metadata of a custodian was moved from cells into a page.',
+  ),
   'key.created': eventSpec('A', 'notice', 'security', ['key', 'cus'], 'A key was created.'),
   'key.opened': eventSpec(
     'B',
