@@ -235,7 +235,7 @@ export const errorRegistry = {
   'mailbox.name': spec('The mailbox name is not allowed.', 'choose another name', false, 1),
   'mailbox.protected': spec(
     'This mailbox cannot be deleted or replaced.',
-    'INBOX stays as long as the account',
+    'keep it: INBOX lives as long as the account',
     false,
     1,
   ),

@@ -1,0 +1,197 @@
+// The LMTP listener on real services: replies a recipient, limits, bytes, back-pressure (RFC 2033).
+import net from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createDelivery } from '../../src/intake/lmtp/delivery.ts';
+import { lmtpReply, LmtpRefusal } from '../../src/intake/lmtp/lmtp-replies.ts';
+import { type LmtpServer, startLmtpServer } from '../../src/intake/lmtp/lmtp-server.ts';
+import { PostsealError } from '../../src/kernel/errors.ts';
+import { systemActor } from '../../src/ledger/event/draft.ts';
+import type { Account } from '../../src/mailbox/types.ts';
+import { type NodeServices, startNodeServices } from '../harness/node-services.ts';
+
+let node: NodeServices;
+let server: LmtpServer;
+const accounts = new Map<string, Account>();
+const messageBytesMax = 100_000;
+
+beforeAll(async () => {
+  node = await startNodeServices();
+  const { mailboxes } = node.services;
+  for (const name of ['ann@example.com', 'bob@example.com', 'gone@example.com']) {
+    accounts.set(name, await mailboxes.createAccount({ name, actor: systemActor }));
+  }
+  await mailboxes.disableAccount({ name: 'gone@example.com', actor: systemActor });
+  await mailboxes.addAlias({
+    name: 'bob@example.com',
+    address: 'info@example.com',
+    actor: systemActor,
+  });
+  server = await startLmtpServer({
+    host: '127.0.0.1',
+    port: 0,
+    messageBytesMax,
+    delivery: createDelivery(node.services),
+    mailboxes,
+    log: node.log,
+  });
+}, 120_000);
+afterAll(async () => {
+  await server.close();
+  await node.close();
+});
+
+/** Waits for greeting and LHLO, then sends everything at once (pipelined); answers every reply line. */
+function session(...parts: (string | Buffer)[]): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(server.port, '127.0.0.1');
+    const steps: (readonly [RegExp, readonly (string | Buffer)[]])[] = [
+      [/^220 .*\r\n$/, ['LHLO test\r\n']],
+      [/^250 .*\r\n$/m, [...parts, 'QUIT\r\n']],
+    ];
+    let text = '';
+    socket.setEncoding('latin1');
+    socket.on('data', (chunk: string) => {
+      text += chunk;
+      const [ready, next] = steps[0] ?? [];
+      if (ready?.test(text) !== true) return;
+      steps.shift();
+      for (const part of next ?? []) socket.write(part);
+    });
+    socket.on('error', reject);
+    socket.on('close', () => resolve(text.split('\r\n').filter((line) => line !== '')));
+  });
+}
+
+const to = (...names: string[]): string =>
+  ['MAIL FROM:<a@example.org>', ...names.map((name) => `RCPT TO:<${name}>`), 'DATA', ''].join(
+    '\r\n',
+  );
+
+/** Replies after the 354. */
+const afterData = (lines: readonly string[]): string[] =>
+  lines.slice(lines.findIndex((line) => line.startsWith('354')) + 1, -1);
+
+async function inboxOf(name: string): Promise<{ uid: number; size: number }[]> {
+  const { rows } = await node.db.database.pool.query<{ uid: string; size: string }>(
+    'SELECT uid, size FROM message WHERE mailbox_id = $1 ORDER BY uid',
+    [accounts.get(name)?.inbox],
+  );
+  return rows.map(({ uid, size }) => ({ uid: Number(uid), size: Number(size) }));
+}
+
+describe('LMTP', () => {
+  test('greets and offers what it can do, and nothing about signing in', async () => {
+    const lines = await session();
+    expect(lines[0]).toMatch(/^220 .*LMTP/);
+    const offered = lines.filter((line) => /^250[- ]/.test(line)).map((line) => line.slice(4));
+    expect(offered).toEqual(
+      expect.arrayContaining(['PIPELINING', '8BITMIME', 'SMTPUTF8', `SIZE ${messageBytesMax}`]),
+    );
+    expect(offered.join(' ')).not.toMatch(/AUTH|STARTTLS|CHUNKING/);
+  });
+
+  test('gives one reply a recipient, in their order, and one receipt an account', async () => {
+    const before = await inboxOf('bob@example.com');
+    const lines = await session(
+      to('ann@example.com', 'bob+x@example.com', 'info@example.com'),
+      'Subject: three\r\n\r\n..one dot\r\n8bit: \xe9\r\n.\r\n',
+    );
+    const replies = afterData(lines);
+    expect(replies).toHaveLength(3);
+    const receipts = replies.map((line) => /^250 2\.0\.0 sealed ([0-9a-f-]{36})$/.exec(line)?.[1]);
+    expect(receipts).not.toContain(undefined);
+    // The alias and the address with detail lead to one account, which gets one copy.
+    expect(receipts[1]).toBe(receipts[2]);
+    expect(receipts[0]).not.toBe(receipts[1]);
+    expect(await inboxOf('bob@example.com')).toHaveLength(before.length + 1);
+    const ops = (await node.events()).filter(({ op }) => op === 'mail.received');
+    expect(ops.map(({ text }) => (JSON.parse(text) as { id: string }).id)).toEqual(
+      expect.arrayContaining([receipts[0], receipts[1]]),
+    );
+  });
+
+  test('keeps the bytes: dots unstuffed, 8-bit untouched', async () => {
+    const message = Buffer.from('Subject: x\r\n\r\n.dot\r\n\xff\xfe\r\n', 'latin1');
+    await session(
+      to('ann@example.com'),
+      Buffer.from('Subject: x\r\n\r\n..dot\r\n\xff\xfe\r\n.\r\n', 'latin1'),
+    );
+    const last = (await inboxOf('ann@example.com')).at(-1);
+    expect(last?.size).toBe(message.length);
+  });
+
+  test('refuses unknown and disabled recipients at once, and keeps the name nowhere', async () => {
+    const lines = await session(
+      'MAIL FROM:<a@example.org>\r\nRCPT TO:<canary-nobody@example.com>\r\nRCPT TO:<gone@example.com>\r\n',
+    );
+    expect(lines.filter((line) => line.startsWith('5'))).toEqual([
+      '550 5.1.1 no such recipient',
+      '550 5.2.1 account disabled',
+    ]);
+    const rejected = (await node.events()).filter(({ op }) => op === 'mail.rejected');
+    expect(rejected.length).toBeGreaterThanOrEqual(2);
+    expect(rejected.every(({ out }) => out === 'denied')).toBe(true);
+    expect(JSON.stringify([rejected, node.log.entries])).not.toContain('canary-nobody');
+  });
+
+  test('refuses a message over the limit by its announced and by its real size', async () => {
+    const before = await inboxOf('ann@example.com');
+    const announced = await session(`MAIL FROM:<a@example.org> SIZE=${messageBytesMax + 1}\r\n`);
+    expect(announced.some((line) => line.startsWith('552 '))).toBe(true);
+    const big = Buffer.alloc(messageBytesMax + 10, 'a\r\n');
+    const real = await session(to('ann@example.com', 'bob@example.com'), big, '\r\n.\r\n');
+    const replies = afterData(real);
+    expect(replies).toHaveLength(2);
+    expect(replies.every((line) => line.startsWith('552 '))).toBe(true);
+    expect(await inboxOf('ann@example.com')).toEqual(before);
+  });
+
+  test('an unfinished message leaves nothing behind', async () => {
+    const before = await inboxOf('ann@example.com');
+    await new Promise<void>((resolve) => {
+      const socket = net.connect(server.port, '127.0.0.1', () => {
+        socket.write(`LHLO test\r\n${to('ann@example.com')}Subject: half\r\n\r\nhal`);
+        setTimeout(() => {
+          socket.destroy();
+          resolve();
+        }, 200);
+      });
+    });
+    await session(to('ann@example.com'), 'Subject: whole\r\n\r\nx\r\n.\r\n');
+    expect(await inboxOf('ann@example.com')).toHaveLength(before.length + 1);
+  });
+
+  test('without the key service mail stays with the sender, and goes in afterwards', async () => {
+    const before = await inboxOf('ann@example.com');
+    await node.stopKeys();
+    const refused = afterData(
+      await session(to('ann@example.com'), 'Subject: later\r\n\r\nx\r\n.\r\n'),
+    );
+    expect(refused).toHaveLength(1);
+    expect(refused[0]).toMatch(/^451 4\.3\.0 /);
+    expect(await inboxOf('ann@example.com')).toEqual(before);
+    await node.startKeys();
+    const taken = afterData(
+      await session(to('ann@example.com'), 'Subject: later\r\n\r\nx\r\n.\r\n'),
+    );
+    expect(taken[0]).toMatch(/^250 /);
+  }, 60_000);
+});
+
+describe('lmtpReply', () => {
+  test.each([
+    ['limit.message-size', 552],
+    ['home.disk-full', 452],
+    ['intake.busy', 451],
+    ['internal', 451],
+    ['integrity.tag', 451],
+  ] as const)('%s is %i', (code, status) => {
+    expect(lmtpReply(new PostsealError(code))).toMatchObject({ responseCode: status });
+  });
+
+  test('what is unknown is temporary, and a refusal stays what it is', () => {
+    expect(lmtpReply(new TypeError('x'))).toMatchObject({ responseCode: 451 });
+    const refusal = new LmtpRefusal(550, 'no');
+    expect(lmtpReply(refusal)).toBe(refusal);
+  });
+});
