@@ -11,6 +11,8 @@ const plainBytesMax = 4_096;
 const htmlBytesMax = 32_768;
 /** Characters of text that are looked at: blanks are squeezed out of them. */
 const textCharsMax = 2_000;
+/** Of them first, which is enough unless blanks or rulings fill a text's beginning. */
+const firstCharsMax = 512;
 const candidatesMax = 4;
 
 /** Asks for the octets `[start, end)` of the original; may answer fewer. */
@@ -42,16 +44,22 @@ function previewParts(root: MimePart): MimePart[] {
 
 /** White space to single spaces, control characters out, cut at a whole character. */
 function squeeze(text: string): string {
-  const flat = text
-    .slice(0, textCharsMax)
-    .replace(/[\s\p{Cc}\u200b-\u200f\ufeff\ufffd\u00ad\u034f]+/gu, ' ')
-    .trim();
-  let out = '';
+  // Most texts fill a preview from their beginning; what comes after it cannot change that.
+  const short = cut(flatten(text.slice(0, firstCharsMax)));
+  if (short.full || text.length <= firstCharsMax) return short.preview;
+  return cut(flatten(text.slice(0, textCharsMax))).preview;
+}
+
+const flatten = (text: string): string =>
+  text.replace(/[\s\p{Cc}\u200b-\u200f\ufeff\ufffd\u00ad\u034f]+/gu, ' ').trim();
+
+function cut(flat: string): { readonly preview: string; readonly full: boolean } {
+  let preview = '';
   let count = 0;
   for (const character of flat) {
-    if (count >= previewCharsMax) break;
-    out += character;
+    if (count >= previewCharsMax) return { preview, full: true };
+    preview += character;
     count += 1;
   }
-  return out;
+  return { preview, full: false };
 }

@@ -312,6 +312,17 @@ describe('text for people', () => {
     const preview = previewOf(parseMessage(bytes).root, (from, to) => bytes.subarray(from, to));
     expect(preview).toBe(`plain ${'x'.repeat(194)}`);
   });
+
+  test.each([
+    ['blanks fill its beginning', `${' \r\n'.repeat(200)}${'word '.repeat(100)}`],
+    ['it ends within the first look', 'word '.repeat(30)],
+    ['characters are pairs', '\u{1f600} '.repeat(400)],
+  ])('a preview is the same however little of a text is looked at first: %s', (_, text) => {
+    const bytes = Buffer.from(`Content-Type: text/plain; charset=utf-8\r\n\r\n${text}`);
+    const preview = previewOf(parseMessage(bytes).root, (from, to) => bytes.subarray(from, to));
+    const flat = Array.from(text.slice(0, 2_000).replace(/\s+/g, ' ').trim());
+    expect(preview).toBe(flat.slice(0, 200).join(''));
+  });
 });
 
 describe('baseSubject', () => {
