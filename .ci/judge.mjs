@@ -1,9 +1,12 @@
 // Judges a run by .ci/budget.json: skips and minutes per room. One line a finding, exit 1 if there is one.
+// Machines are noisy neighbours: what is over its minutes is told at once, and fails at twice as much.
 import { existsSync, readFileSync } from 'node:fs';
 
 const budget = JSON.parse(readFileSync(new URL('budget.json', import.meta.url), 'utf8'));
 const [file = ''] = process.argv.slice(2);
 const findings = [];
+const notices = [];
+const overrun = (minutes, allowed) => (minutes > 2 * allowed ? findings : notices);
 
 if (!existsSync(file)) {
   findings.push('the suite did not come to its end');
@@ -21,15 +24,16 @@ if (!existsSync(file)) {
     const allowed = budget.minutesPerRoom[room] ?? budget.minutesOtherRoom;
     total += minutes;
     if (minutes > allowed) {
-      findings.push(`${room} took ${minutes.toFixed(1)} minutes, its budget is ${allowed}`);
+      overrun(minutes, allowed).push(`${room} took ${minutes.toFixed(1)} minutes, its budget is ${allowed}`);
     }
   }
   if (total > budget.minutesTotal) {
-    findings.push(
+    overrun(total, budget.minutesTotal).push(
       `all rooms took ${total.toFixed(1)} minutes, the budget is ${budget.minutesTotal}`,
     );
   }
 }
 
+for (const notice of notices) process.stdout.write(`ci: notice: ${notice}\n`);
 for (const finding of findings) process.stdout.write(`ci: ${finding}\n`);
 process.exitCode = findings.length === 0 ? 0 : 1;
