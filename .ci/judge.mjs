@@ -24,7 +24,9 @@ if (!existsSync(file)) {
     const allowed = budget.minutesPerRoom[room] ?? budget.minutesOtherRoom;
     total += minutes;
     if (minutes > allowed) {
-      overrun(minutes, allowed).push(`${room} took ${minutes.toFixed(1)} minutes, its budget is ${allowed}`);
+      overrun(minutes, allowed).push(
+        `${room} took ${minutes.toFixed(1)} minutes, its budget is ${allowed}`,
+      );
     }
   }
   if (total > budget.minutesTotal) {
