@@ -10,7 +10,7 @@ export default tseslint.config(
       'scripts',
       'eslint.config.js',
       'jest.config.js',
-      'test/homes',
+      'test/homes/0*',
     ],
   },
   ...tseslint.configs.strictTypeChecked,
