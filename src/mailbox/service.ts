@@ -14,6 +14,7 @@ import { mailboxesDraft } from './drafts.ts';
 import { accountName, foldName, withoutDetail } from './names/account-name.ts';
 import { inboxName } from './names/folder-name.ts';
 import { NameSealer } from './names/name-sealer.ts';
+import { SealerOnDemand } from './names/sealer-on-demand.ts';
 import { appendKind } from './parts/append.store.ts';
 import { accountKind, accountStateKind, aliasKind } from './parts/directory.store.ts';
 import type { Room } from './room.ts';
@@ -150,18 +151,22 @@ class Service implements MailboxService {
     });
   }
 
-  async openAccount(account: Account, grant: OpenGrant): Promise<AccountView> {
-    const [key] = await this.#room.keys.open(grant, [
-      {
-        custodian: account.custodian,
-        group: 0,
-        purpose: 'names',
-        objectId: account.id,
-        wrap: new Uint8Array(0),
-      },
-    ]);
-    if (key === undefined) throw new PostsealError('key.refused', { reason: 'missing' });
-    return createAccountView(this.#room, account, new NameSealer(account.custodian, key));
+  openAccount(account: Account, grant: OpenGrant): Promise<AccountView> {
+    const { keys } = this.#room;
+    const { custodian, id: objectId } = account;
+    const slot = {
+      custodian,
+      group: 0,
+      purpose: 'names',
+      objectId,
+      wrap: new Uint8Array(0),
+    } as const;
+    const sealer = new SealerOnDemand(async () => {
+      const [key] = await keys.open(grant, [slot]);
+      if (key === undefined) throw new PostsealError('key.refused', { reason: 'missing' });
+      return new NameSealer(custodian, key);
+    });
+    return Promise.resolve(createAccountView(this.#room, account, sealer));
   }
 
   appendPart(input: AppendInput): Part<Appended> {

@@ -90,7 +90,10 @@ export interface MailboxService {
     readonly address: string;
     readonly actor: Actor;
   }): Promise<void>;
-  /** Opens the names key once; the grant names the sign-in event. Close the view with the session. */
+  /**
+   * The names key is opened once, when the first folder or keyword is asked for; the grant names the
+   * sign-in event. Close the view with the session.
+   */
   openAccount(account: Account, grant: OpenGrant): Promise<AccountView>;
   /**
    * The part that puts a record into a mailbox; goes behind `record.part()` in an operation whose

@@ -4,7 +4,7 @@ import type { MailboxId, Uid } from '../../kernel/ids.ts';
 import type { Actor } from '../../ledger/event/draft.ts';
 import { flagBits } from '../flags/flag-resolver.ts';
 import { folderName, inboxName, lookupName } from '../names/folder-name.ts';
-import type { NameSealer } from '../names/name-sealer.ts';
+import type { SealerOnDemand } from '../names/sealer-on-demand.ts';
 import type { Room } from '../room.ts';
 import type {
   Account,
@@ -28,18 +28,22 @@ import {
 import { changeTree } from './tree-change.ts';
 
 /** Takes the sealer over: `close` destroys its key. */
-export function createAccountView(room: Room, account: Account, sealer: NameSealer): AccountView {
+export function createAccountView(
+  room: Room,
+  account: Account,
+  sealer: SealerOnDemand,
+): AccountView {
   return new SessionAccountView(room, account, sealer);
 }
 
 class SessionAccountView implements AccountView {
   readonly account: Account;
   readonly #room: Room;
-  readonly #sealer: NameSealer;
+  readonly #sealer: SealerOnDemand;
   /** Opened names by the bytes of their cell, which a rename changes. */
   #names = new Map<string, string>();
 
-  constructor(room: Room, account: Account, sealer: NameSealer) {
+  constructor(room: Room, account: Account, sealer: SealerOnDemand) {
     this.account = account;
     this.#room = room;
     this.#sealer = sealer;
@@ -85,19 +89,19 @@ class SessionAccountView implements AccountView {
     return readStatuses(this.#room.db.pool, this.account.custodian, ids);
   }
 
-  flagBits(id: MailboxId, names: readonly FlagName[], actor: Actor): Promise<number> {
+  async flagBits(id: MailboxId, names: readonly FlagName[], actor: Actor): Promise<number> {
     const key = { custodian: this.account.custodian, mailbox: id };
-    return flagBits(this.#room, this.#sealer, { key, names, actor, allot: true });
+    return flagBits(this.#room, await this.#sealer.get(), { key, names, actor, allot: true });
   }
 
-  open(id: MailboxId, mode: 'read-write' | 'read-only'): Promise<MailboxView> {
-    const scope = { room: this.#room, sealer: this.#sealer, account: this.account };
+  async open(id: MailboxId, mode: 'read-write' | 'read-only'): Promise<MailboxView> {
+    const scope = { room: this.#room, sealer: await this.#sealer.get(), account: this.account };
     return openView(scope, { custodian: this.account.custodian, mailbox: id }, mode);
   }
 
   close(): void {
     this.#names.clear();
-    this.#sealer.destroy();
+    this.#sealer.close();
   }
 
   /** RFC 9051 §6.3.6: RENAME of INBOX moves its messages and leaves it, and what is below it, in place. */
@@ -113,14 +117,14 @@ class SessionAccountView implements AccountView {
     }
   }
 
-  #change(
+  async #change(
     op: 'mailbox.created' | 'mailbox.deleted' | 'mailbox.renamed' | 'mailbox.subscribed',
     actor: Actor,
     plan: Parameters<typeof changeTree>[3],
   ): Promise<void> {
     const scope = {
       room: this.#room,
-      sealer: this.#sealer,
+      sealer: await this.#sealer.get(),
       account: this.account,
       readTree: () => this.#tree(),
     };
@@ -128,11 +132,12 @@ class SessionAccountView implements AccountView {
   }
 
   async #tree(): Promise<Tree> {
+    const sealer = await this.#sealer.get();
     const rows = await readTree(this.#room.db.pool, this.account);
     const names = new Map<string, string>();
     const folders = rows.map((row) => {
       const cell = row.name_cell.toString('base64');
-      const name = this.#names.get(cell) ?? this.#sealer.open(this.account.id, row.name_cell);
+      const name = this.#names.get(cell) ?? sealer.open(this.account.id, row.name_cell);
       names.set(cell, name);
       return {
         id: row.mailbox_id,
