@@ -53,6 +53,8 @@ async function startImap(
         ...imapSettingsDefault,
         lineBytesMax: limits.lineBytes,
         messageBytesMax: limits.messageBytes,
+        literalBytesMax: limits.literalBytes,
+        sessionsPerAccountMax: limits.connectionsPerAccount,
         connectionsMax: limits.connections,
         connectionsPerAddressMax: limits.connectionsPerAddress,
         signInMs: limits.loginSeconds * 1000,
@@ -75,12 +77,14 @@ async function startImap(
 
 async function start(message: Extract<ToWorker, { postseal: 'start' }>): Promise<Running> {
   const config = loadConfig(undefined);
-  const { context, index } = message;
+  const { context, index, unknownNames } = message;
   const name = `worker ${index}`;
   const log = createLogger({
     level: config.log.level,
     folder: join(context.home, 'log'),
     name: `worker-${index}`,
+    // As in the primary: a terminal shows what a person must know, the files have the rest.
+    standardError: false,
     fields: { role: name },
   });
   const services = await openServices({
@@ -89,6 +93,7 @@ async function start(message: Extract<ToWorker, { postseal: 'start' }>): Promise
     log,
     name,
     poolMax: 2,
+    unknownNames,
     onSignInFailure: (nameKey, ip) => say({ postseal: 'sign-in-failed', nameKey, ip }),
   });
   const certificate = await openTlsKeeper({

@@ -181,6 +181,7 @@ export class MailboxState {
 
   async #read(): Promise<void> {
     const at = performance.now();
+    const before = this.#highest;
     this.#stale = false;
     try {
       const log = await readCatchup(this.#db, this.key, this.#highest);
@@ -192,6 +193,8 @@ export class MailboxState {
         await this.#apply(log);
       }
       this.#checkedAt = at;
+      // One view's read serves all views of the mailbox: those that only wait must hear of it too.
+      if (this.#highest > before || this.#gone) this.#wake();
     } catch (error) {
       this.#stale = true;
       throw error;
