@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createOffline } from './app/offline.ts';
 import { createApiClient } from './cli/api-client.ts';
 import { runCommandLine } from './cli/command-line.ts';
-import { readSession } from './cli/session-file.ts';
+import { createSession } from './cli/session.ts';
 import type { Config } from './platform/config/config.ts';
 import { loadConfig } from './platform/config/load-config.ts';
 import { prepareRunFolder } from './platform/postgres/run-folder.ts';
@@ -27,10 +27,14 @@ if (configFile !== undefined) process.env['POSTSEAL_CONFIG'] = configFile;
 let loaded: Config | undefined;
 const config = (): Config => (loaded ??= loadConfig(configFile));
 
+const api = createApiClient({
+  socketPath: () => join(prepareRunFolder(config().home), 'api.sock'),
+  token: () => session.token(),
+});
+const session = createSession({ home: () => config().home, env: process.env, api: () => api });
+
 process.exitCode = await runCommandLine(argv, {
   offline: createOffline({ config }),
-  api: createApiClient({
-    socketPath: () => join(prepareRunFolder(config().home), 'api.sock'),
-    token: () => readSession(config().home)?.token,
-  }),
+  api,
+  session,
 });

@@ -1,39 +1,50 @@
-// Which act is proposed by whom, approved by whom, and after which delay. Data, not code: the
-// governance room adds its rows here, and routes look their act up.
+// Which act is proposed by whom, approved by whom, after which delay, and for how long. Data, not code: a
+// room that brings an act adds its row here, and its route looks the act up (docs/security/roles.md).
 import type { Role } from './roles.ts';
 
 export interface ApprovalRow {
   readonly text: string;
   readonly proposes: readonly Role[];
-  /** One approval by each listed role is needed; the approver is never the proposer. */
+  /** Who may decide: a holder of any of these roles who is neither the proposer nor the person concerned. */
   readonly approves: readonly Role[];
+  /** Hours between the grant and the act. */
   readonly delayHours: number;
+  /** Hours after the proposal in which it must be decided and used; then it has expired. */
+  readonly validHours: number;
 }
+
+const week = 7 * 24;
 
 export const approvalTable = {
   'person.reset': {
     text: 'Reset the password of a person',
-    proposes: ['security-admin'],
-    approves: ['system-admin'],
+    // The system administrator proposes it for the security administrator alone (person-routes.ts): else
+    // one lost password would lock the whole organisation out.
+    proposes: ['security-admin', 'system-admin'],
+    approves: ['system-admin', 'security-admin', 'audit-admin'],
     delayHours: 0,
+    validHours: week,
   },
   'key.destroy': {
     text: 'Destroy a key generation',
     proposes: ['key-custodian'],
     approves: ['key-custodian'],
     delayHours: 24,
+    validHours: week,
   },
   'audit.export': {
     text: 'Export the ledger or change its verification key',
     proposes: ['audit-admin'],
     approves: ['security-admin'],
     delayHours: 0,
+    validHours: week,
   },
   'content.break-glass': {
     text: 'Read content as an administrator in an emergency',
     proposes: ['system-admin'],
     approves: ['dpo'],
     delayHours: 0,
+    validHours: week,
   },
 } as const satisfies Record<string, ApprovalRow>;
 

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { EventId, PersonId } from '../kernel/ids.ts';
 import { type Queryable, statement } from '../platform/postgres/statement.ts';
 
+/** `expired` follows from the row's age (approvals.ts) and is not stored. */
 export type ApprovalStateName = 'proposed' | 'granted' | 'denied' | 'used' | 'expired';
 
 export interface ApprovalRecord {
@@ -16,6 +17,10 @@ export interface ApprovalRecord {
   readonly decidedBy: PersonId | null;
   readonly decidedAt: string | null;
   readonly reason: string | null;
+  /** Hours since the proposal, by the database's clock. */
+  readonly ageHours: number;
+  /** Hours since the decision; 0 while there is none. */
+  readonly decidedHours: number;
 }
 
 interface Row extends pg.QueryResultRow {
@@ -28,10 +33,13 @@ interface Row extends pg.QueryResultRow {
   readonly decided_by: string | null;
   readonly decided_at: Date | null;
   readonly reason: string | null;
+  readonly age_hours: number;
+  readonly decided_hours: number;
 }
 
-const columns =
-  'approval_id, act, subject, proposed_by, proposed_at, state, decided_by, decided_at, reason';
+const columns = `approval_id, act, subject, proposed_by, proposed_at, state, decided_by, decided_at, reason,
+  (extract(epoch FROM now() - proposed_at) / 3600)::float8 AS age_hours,
+  coalesce(extract(epoch FROM now() - decided_at) / 3600, 0)::float8 AS decided_hours`;
 const insert = statement(
   'access.approval.insert',
   `INSERT INTO public.approval (approval_id, act, subject, proposed_by, state, event_id)
@@ -41,10 +49,14 @@ const lock = statement<Row>(
   'access.approval.lock',
   `SELECT ${columns} FROM public.approval WHERE approval_id = $1 FOR UPDATE`,
 );
+const read = statement<Row>(
+  'access.approval.read',
+  `SELECT ${columns} FROM public.approval WHERE approval_id = $1`,
+);
 const list = statement<Row>(
   'access.approval.list',
   `SELECT ${columns} FROM public.approval
-    WHERE $1::text IS NULL OR state = $1 ORDER BY proposed_at DESC, approval_id LIMIT 500`,
+    ORDER BY proposed_at DESC, approval_id LIMIT 500`,
 );
 const decide = statement(
   'access.approval.decide',
@@ -64,6 +76,8 @@ function toRecord(row: Row): ApprovalRecord {
     decidedBy: row.decided_by as PersonId | null,
     decidedAt: row.decided_at?.toISOString() ?? null,
     reason: row.reason,
+    ageHours: row.age_hours,
+    decidedHours: row.decided_hours,
   };
 }
 
@@ -84,18 +98,24 @@ export async function lockApproval(
   return row === undefined ? undefined : toRecord(row);
 }
 
-export async function listApprovals(
+export async function readApproval(
   client: Queryable,
-  state?: ApprovalStateName,
-): Promise<ApprovalRecord[]> {
-  return (await list.rows(client, [state ?? null])).map(toRecord);
+  id: string,
+): Promise<ApprovalRecord | undefined> {
+  const row = await read.first(client, [id]);
+  return row === undefined ? undefined : toRecord(row);
+}
+
+/** The newest 500, newest first. */
+export async function listApprovals(client: Queryable): Promise<ApprovalRecord[]> {
+  return (await list.rows(client)).map(toRecord);
 }
 
 export async function setApprovalState(
   client: pg.ClientBase,
   input: {
     readonly id: string;
-    readonly state: ApprovalStateName;
+    readonly state: Exclude<ApprovalStateName, 'expired'>;
     readonly by?: PersonId;
     readonly reason?: string;
     readonly event: EventId;

@@ -1,9 +1,10 @@
 // Four eyes: one person proposes an act of the approval table, another one who may decides, and the
-// act itself uses the approval up inside its own transaction.
+// act itself uses the approval up inside its own transaction. Proposals expire by the database's clock.
+// Who may do what: src/access/approval-table.ts; why: docs/security/roles.md.
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { PostsealError } from '../kernel/errors.ts';
-import type { EventId } from '../kernel/ids.ts';
+import type { EventId, PersonId } from '../kernel/ids.ts';
 import { canonicalJson, type JsonValue } from '../ledger/event/canonical-json.ts';
 import type { Pseudonyms } from '../ledger/event/actor-keys.store.ts';
 import type { EventSealer } from '../ledger/event/event-sealer.ts';
@@ -21,6 +22,7 @@ import {
   insertApproval,
   listApprovals,
   lockApproval,
+  readApproval,
   setApprovalState,
 } from './approval.store.ts';
 import { personActor, type PersonSession } from './person-actor.ts';
@@ -31,19 +33,38 @@ export interface ApprovalsDeps {
   readonly pseudonyms: Pseudonyms;
 }
 
+/** What a client is shown of an approval. */
+export interface Approval {
+  readonly id: string;
+  readonly act: string;
+  /** Canonical JSON of what is approved: ids only. */
+  readonly subject: string;
+  readonly proposedBy: PersonId;
+  readonly proposedAt: string;
+  readonly state: ApprovalStateName;
+  readonly decidedBy: PersonId | null;
+  readonly decidedAt: string | null;
+  readonly reason: string | null;
+}
+
 export interface Approvals {
   /** @throws PostsealError `access.denied` if the person's roles may not propose the act. */
-  propose(act: ApprovalAct, subject: JsonValue, by: PersonSession): Promise<ApprovalRecord>;
-  /** @throws PostsealError `approval.self`, `access.denied`, `approval.unknown`, `approval.state`. */
+  propose(act: ApprovalAct, subject: JsonValue, by: PersonSession): Promise<Approval>;
+  /**
+   * Grants or denies. @throws PostsealError `approval.self` for the proposer and for the person that the
+   * act is about, `access.denied`, `approval.unknown`, `approval.state`.
+   */
   decide(
     id: string,
     decision: { readonly grant: boolean; readonly reason?: string },
     by: PersonSession,
-  ): Promise<ApprovalRecord>;
-  list(state?: ApprovalStateName): Promise<ApprovalRecord[]>;
+  ): Promise<Approval>;
+  /** The newest 500, newest first. */
+  list(state?: ApprovalStateName): Promise<Approval[]>;
   /**
    * Inside the transaction of the act: the approval must be granted, of this act and of exactly this
-   * subject, and is used up by `event`. @throws PostsealError `approval.unknown`, `approval.state`.
+   * subject, its delay over and itself not expired; `event` uses it up.
+   * @throws PostsealError `approval.unknown`, `approval.state`.
    */
   use(
     client: pg.ClientBase,
@@ -63,12 +84,38 @@ function requireRole(allowed: ApprovalRow['proposes'], by: PersonSession): void 
   }
 }
 
+/** What is still open and too old has expired; nothing needs to write that down. */
+function stateOf({ act, state, ageHours }: ApprovalRecord): ApprovalStateName {
+  const open = state === 'proposed' || state === 'granted';
+  return open && ageHours > rowOf(act).validHours ? 'expired' : state;
+}
+
+function shown(record: ApprovalRecord): Approval {
+  const { id, act, subject, proposedBy, proposedAt, decidedBy, decidedAt, reason } = record;
+  const state = stateOf(record);
+  return { id, act, subject, proposedBy, proposedAt, state, decidedBy, decidedAt, reason };
+}
+
+function requireState(record: ApprovalRecord, needed: ApprovalStateName): void {
+  const state = stateOf(record);
+  if (state !== needed) throw new PostsealError('approval.state', { state });
+}
+
+/** Nobody decides on their own proposal, nor on an act about themselves. */
+function requireAnother(record: ApprovalRecord, by: PersonSession): void {
+  const { person } = JSON.parse(record.subject) as { readonly person?: unknown };
+  if (record.proposedBy === by.person.id || person === by.person.id) {
+    throw new PostsealError('approval.self');
+  }
+}
+
 async function propose(
   deps: ApprovalsDeps,
   input: { readonly act: ApprovalAct; readonly subject: JsonValue },
   by: PersonSession,
-): Promise<ApprovalRecord> {
-  const { proposes } = rowOf(input.act);
+): Promise<Approval> {
+  const { act } = input;
+  const { proposes } = rowOf(act);
   requireRole(proposes, by);
   const id = randomUUID();
   const draft = {
@@ -76,48 +123,51 @@ async function propose(
     outcome: 'success',
     actor: personActor(deps.pseudonyms, by, proposes),
     objects: [{ t: 'apr', id }],
-    fields: { act: input.act },
+    fields: { act },
   } as const;
   return withEvents(deps.database, deps.sealer, [draft], async (client, [event]) => {
     if (event === undefined) throw new PostsealError('internal');
     const subject = canonicalJson(input.subject);
-    await insertApproval(
-      client,
-      { id, act: input.act, subject, proposedBy: by.person.id },
-      event.id,
-    );
-    const record = await lockApproval(client, id);
-    if (record === undefined) throw new PostsealError('internal');
-    return record;
+    await insertApproval(client, { id, act, subject, proposedBy: by.person.id }, event.id);
+    return shown(await need(client, id));
   });
+}
+
+async function need(client: pg.ClientBase, id: string): Promise<ApprovalRecord> {
+  const record = await lockApproval(client, id);
+  if (record === undefined) throw new PostsealError('approval.unknown');
+  return record;
 }
 
 async function decide(
   deps: ApprovalsDeps,
   input: { readonly id: string; readonly grant: boolean; readonly reason?: string },
   by: PersonSession,
-): Promise<ApprovalRecord> {
+): Promise<Approval> {
+  const { id, grant, reason } = input;
+  // Looked at before the transaction, for the role in which the person decides; checked again inside.
+  const early = await readApproval(deps.database.pool, id);
+  if (early === undefined) throw new PostsealError('approval.unknown');
   const draft = {
-    op: input.grant ? 'approval.granted' : 'approval.denied',
+    op: grant ? 'approval.granted' : 'approval.denied',
     outcome: 'success',
-    actor: personActor(deps.pseudonyms, by),
-    objects: [{ t: 'apr', id: input.id }],
+    actor: personActor(deps.pseudonyms, by, rowOf(early.act).approves),
+    objects: [{ t: 'apr', id }],
   } as const;
   return withEvents(deps.database, deps.sealer, [draft], async (client, [event]) => {
-    const record = await lockApproval(client, input.id);
-    if (event === undefined || record === undefined) throw new PostsealError('approval.unknown');
-    if (record.proposedBy === by.person.id) throw new PostsealError('approval.self');
+    if (event === undefined) throw new PostsealError('internal');
+    const record = await need(client, id);
+    requireAnother(record, by);
     requireRole(rowOf(record.act).approves, by);
-    if (record.state !== 'proposed')
-      throw new PostsealError('approval.state', { state: record.state });
+    requireState(record, 'proposed');
     await setApprovalState(client, {
-      id: input.id,
-      state: input.grant ? 'granted' : 'denied',
+      id,
+      state: grant ? 'granted' : 'denied',
       by: by.person.id,
-      ...(input.reason === undefined ? {} : { reason: input.reason }),
+      ...(reason === undefined ? {} : { reason }),
       event: event.id,
     });
-    return (await lockApproval(client, input.id)) ?? record;
+    return shown(await need(client, id));
   });
 }
 
@@ -125,14 +175,19 @@ export function createApprovals(deps: ApprovalsDeps): Approvals {
   return {
     propose: (act, subject, by) => propose(deps, { act, subject }, by),
     decide: (id, decision, by) => decide(deps, { id, ...decision }, by),
-    list: (state) => listApprovals(deps.database.pool, state),
+    async list(state) {
+      const all = (await listApprovals(deps.database.pool)).map(shown);
+      return state === undefined ? all : all.filter((approval) => approval.state === state);
+    },
     async use(client, approval, event) {
-      const record = await lockApproval(client, approval.id);
-      const fits =
-        record?.act === approval.act && record.subject === canonicalJson(approval.subject);
-      if (!fits) throw new PostsealError('approval.unknown');
-      if (record.state !== 'granted') {
-        throw new PostsealError('approval.state', { state: record.state });
+      const record = await need(client, approval.id);
+      if (record.act !== approval.act || record.subject !== canonicalJson(approval.subject)) {
+        throw new PostsealError('approval.unknown');
+      }
+      requireState(record, 'granted');
+      const { delayHours } = rowOf(record.act);
+      if (record.decidedHours < delayHours) {
+        throw new PostsealError('approval.state', { state: 'granted', delayHours });
       }
       await setApprovalState(client, { id: approval.id, state: 'used', event });
     },

@@ -39,7 +39,7 @@ const all = statement<Row>(
 const insert = statement(
   'access.person.insert',
   `INSERT INTO public.person (person_id, name, full_name, state, event_id)
-   VALUES ($1, lower($2), $3, 'active', $4)`,
+   VALUES ($1, lower($2), $3, 'active', $4) ON CONFLICT (name) DO NOTHING`,
 );
 const lock = statement(
   'access.person.lock',
@@ -79,12 +79,13 @@ export async function listPersons(client: Queryable): Promise<Person[]> {
   return (await all.rows(client)).flatMap((row) => toPerson(row) ?? []);
 }
 
+/** Number of persons made: 0 if the name is taken. */
 export async function insertPerson(
   client: pg.ClientBase,
   person: Pick<Person, 'id' | 'name' | 'fullName'>,
   event: EventId,
-): Promise<void> {
-  await insert.run(client, [person.id, person.name, person.fullName, event]);
+): Promise<number> {
+  return insert.run(client, [person.id, person.name, person.fullName, event]);
 }
 
 /** Serialises changes of one person's roles, so that two half conflicts cannot pass each other. */

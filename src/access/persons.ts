@@ -34,13 +34,21 @@ export interface PersonsDeps {
   readonly approvals: Pick<Approvals, 'use'>;
 }
 
+export interface NewPerson {
+  readonly name: string;
+  readonly fullName: string;
+  readonly roles: readonly Role[];
+  /** Made here unless it is given. */
+  readonly oneTimePassword?: string;
+}
+
 export interface Persons {
   /**
    * Makes a person with a one-time password, which is returned and stored nowhere else.
-   * @throws PostsealError `person.exists`, `role.conflict`.
+   * @throws PostsealError `person.exists`, `person.name`, `role.conflict`.
    */
   create(
-    input: { readonly name: string; readonly fullName: string; readonly roles: readonly Role[] },
+    input: NewPerson,
     actor: Actor,
   ): Promise<{ readonly person: Person; readonly oneTimePassword: string }>;
   list(): Promise<Person[]>;
@@ -71,7 +79,7 @@ async function need(deps: PersonsDeps, name: string): Promise<Person> {
 
 async function createPerson(
   deps: PersonsDeps,
-  input: { readonly name: string; readonly fullName: string; readonly roles: readonly Role[] },
+  input: NewPerson,
   actor: Actor,
 ): Promise<{ person: Person; oneTimePassword: string }> {
   const name = input.name.toLowerCase();
@@ -81,7 +89,7 @@ async function createPerson(
     throw new PostsealError('person.exists');
   }
   const id = randomUUID() as string as PersonId;
-  const password = oneTimePassword();
+  const password = input.oneTimePassword ?? oneTimePassword();
   const hash = await hashOneTime(password);
   // A person's side records and pseudonym have keys of their own, so that they can be shredded alone.
   await deps.keys.ensureCustodian(id as string as CustodianId);
@@ -94,7 +102,9 @@ async function createPerson(
   await withEvents(deps.database, deps.sealer, drafts, async (client, events) => {
     const [created, ...assigned] = events;
     if (created === undefined) throw new PostsealError('internal');
-    await insertPerson(client, { id, name, fullName: input.fullName }, created.id);
+    const inserted = await insertPerson(client, { id, name, fullName: input.fullName }, created.id);
+    // Somebody else was first since the look above.
+    if (inserted === 0) throw new PostsealError('person.exists');
     const owner: CredentialOwner = { kind: 'person', id };
     await writeCredential(client, owner, { hash, mustChange: true }, created.id);
     for (const [i, role] of input.roles.entries()) {

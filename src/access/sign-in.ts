@@ -1,19 +1,18 @@
 // Sign-in of mail accounts and of persons. Every attempt, good or bad, is in the ledger; an unknown
-// name is stored nowhere, since it is often a password typed into the wrong field.
-import { createHmac, randomBytes, randomUUID } from 'node:crypto';
+// name is stored nowhere, since it is often a password typed into the wrong field. The rules and why they
+// are so: docs/security/sign-in.md.
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { Committer } from '../archive/committer/types.ts';
 import { PostsealError } from '../kernel/errors.ts';
 import type { EventId, PersonId, SessionId } from '../kernel/ids.ts';
 import type { Secret } from '../kernel/secret.ts';
 import type { Clock } from '../kernel/time.ts';
 import type { Pseudonyms } from '../ledger/event/actor-keys.store.ts';
-import type { Actor, EventObject } from '../ledger/event/draft.ts';
-import { unknownNameHash } from '../ledger/event/pseudonym.ts';
+import { type Actor, type EventObject, systemActor } from '../ledger/event/draft.ts';
 import type { Account, MailboxService } from '../mailbox/types.ts';
 import type { Database } from '../platform/postgres/database.ts';
-import type { KeyClient } from '../vault/keys/types.ts';
 import { CredentialCache } from './credential-cache.ts';
-import { type CredentialOwner, readCredential } from './credential.store.ts';
+import { type Credential, type CredentialOwner, readCredential } from './credential.store.ts';
 import { verifyPassword } from './password.ts';
 import { findPerson, type Person, readPerson } from './person.store.ts';
 import { personActor, type PersonSession } from './person-actor.ts';
@@ -22,7 +21,9 @@ import {
   findPersonSession,
   insertPersonSession,
 } from './person-session.store.ts';
-import type { SignInThrottle } from './throttle.ts';
+import { localAddress, type SignInThrottle } from './throttle.ts';
+import { Turns } from './turns.ts';
+import { UnknownNames } from './unknown-names.ts';
 
 export interface SignInContext {
   /** Address of the peer; `local` for the Unix socket. */
@@ -44,12 +45,13 @@ export interface SignedIn {
 export interface SignInDeps {
   readonly database: Database;
   readonly committer: Committer;
-  readonly keys: Pick<KeyClient, 'writeKey'>;
   readonly pseudonyms: Pseudonyms;
   readonly mailboxes: Pick<MailboxService, 'findAccount'>;
   readonly throttle: SignInThrottle;
   /** Tells the other processes of the node about a failure, so that all count alike. */
   readonly onFailure?: (nameKey: string, ip: string) => void;
+  /** The node's chain of day keys; without it this process has one of its own. */
+  readonly unknownNames?: UnknownNames;
   readonly clock: Clock;
 }
 
@@ -80,56 +82,107 @@ type Subject = {
   readonly active: boolean;
 };
 
-async function unknownName(deps: SignInDeps, name: string): Promise<string> {
-  const { key } = await deps.keys.writeKey('dedup', 'organisation');
-  const day = new Date(deps.clock.now()).toISOString().slice(0, 10);
-  const dayKey = createHmac('sha256', key).update(`postseal/unknown-name/${day}`).digest();
-  return unknownNameHash(dayKey, name);
+type Attempt = {
+  readonly name: string;
+  readonly password: Secret;
+  readonly context: SignInContext;
+};
+
+/** What one process keeps for its sign-ins. */
+interface Memory {
+  readonly cache: CredentialCache;
+  readonly turns: Turns;
+  readonly unknownNames: UnknownNames;
+}
+
+type Deps = Omit<SignInDeps, 'unknownNames'> & Memory;
+
+/** What the throttle counts by: never the typed text, which may be a password. */
+function nameKeyOf(deps: Deps, name: string, subject: Subject | undefined): string {
+  if (subject !== undefined) return `${subject.owner.kind}:${subject.owner.id}`;
+  return `unknown:${deps.unknownNames.hash(name, deps.clock.now())}`;
+}
+
+const nobody: Actor = { role: 'unknown', p: 'unknown', auth: 'password' };
+
+/** Records the refusal, then throws it. */
+async function refuse(
+  deps: Deps,
+  attempt: Attempt,
+  subject: Subject | undefined,
+  reason: 'credentials' | 'disabled' | 'locked',
+): Promise<never> {
+  const { listener, tls, mechanism } = attempt.context;
+  const name = deps.unknownNames.hash(attempt.name, deps.clock.now());
+  await deps.committer.record({
+    op: 'session.sign-in-failed',
+    outcome: 'denied',
+    actor: nobody,
+    objects: subject === undefined ? [] : [subject.object],
+    fields: { reason, listener, tls, mechanism, ...(subject === undefined ? { name } : {}) },
+  });
+  // Who asks from outside is not told that the account exists and is disabled.
+  throw new PostsealError(reason === 'locked' ? 'access.locked' : 'access.credentials');
+}
+
+/** Counts a failure here and in the other processes; the one that locks the name is an event. */
+async function countFailure(
+  deps: Deps,
+  nameKey: string,
+  attempt: Attempt,
+  subject: Subject | undefined,
+): Promise<void> {
+  const { ip } = attempt.context;
+  const locked = deps.throttle.failed(nameKey, ip, deps.clock.now());
+  deps.onFailure?.(nameKey, ip);
+  if (!locked || subject === undefined) return;
+  await deps.committer.record({
+    op: 'access.locked',
+    outcome: 'success',
+    actor: systemActor,
+    objects: [subject.object],
+    fields: { listener: attempt.context.listener },
+  });
 }
 
 /** Checks throttle and password; records the failure and throws unless everything is right. */
 async function prove(
-  deps: SignInDeps & { readonly cache: CredentialCache },
-  input: { readonly name: string; readonly password: Secret; readonly context: SignInContext },
+  deps: Deps,
+  attempt: Attempt,
   subject: Subject | undefined,
 ): Promise<{ readonly mustChange: boolean }> {
-  const { name, password, context } = input;
-  const nameKey = `${subject?.owner.kind ?? 'unknown'}:${name.toLowerCase()}`;
-  const fail = async (reason: 'credentials' | 'locked'): Promise<never> => {
-    const { listener, tls, mechanism } = context;
-    const known = subject === undefined ? { name: await unknownName(deps, name) } : {};
-    await deps.committer.record({
-      op: 'session.sign-in-failed',
-      outcome: 'denied',
-      actor: { role: 'unknown', p: 'unknown', auth: 'password' },
-      objects: subject === undefined ? [] : [subject.object],
-      fields: { reason, listener, tls, mechanism, ...known },
-    });
-    throw new PostsealError(reason === 'locked' ? 'access.locked' : 'access.credentials');
-  };
-  if (deps.throttle.check(nameKey, context.ip, deps.clock.now()) > 0) return fail('locked');
-  const stored = subject && (await readCredential(deps.database.pool, subject.owner));
-  const cached =
-    subject !== undefined &&
-    stored !== undefined &&
-    deps.cache.has(subject.owner.id, stored.hash, password, deps.clock.now());
-  const right = cached || (await verifyPassword(stored?.hash, password));
-  if (!right || subject?.active !== true) {
-    deps.throttle.failed(nameKey, context.ip, deps.clock.now());
-    deps.onFailure?.(nameKey, context.ip);
-    return fail('credentials');
-  }
-  deps.throttle.passed(nameKey);
-  if (stored !== undefined && !cached) {
-    deps.cache.put(subject.owner.id, stored.hash, password, deps.clock.now());
-  }
-  return { mustChange: stored?.mustChange === true };
+  const nameKey = nameKeyOf(deps, attempt.name, subject);
+  return deps.turns.run(nameKey, async () => {
+    if (deps.throttle.check(nameKey, attempt.context.ip, deps.clock.now()) > 0) {
+      return refuse(deps, attempt, subject, 'locked');
+    }
+    const stored = subject && (await readCredential(deps.database.pool, subject.owner));
+    const right = await isRight(deps, attempt.password, subject, stored);
+    if (!right || subject?.active !== true) {
+      await countFailure(deps, nameKey, attempt, subject);
+      return refuse(deps, attempt, subject, right ? 'disabled' : 'credentials');
+    }
+    deps.throttle.passed(nameKey);
+    return { mustChange: stored?.mustChange === true };
+  });
 }
 
-async function signInAccount(
-  deps: SignInDeps & { readonly cache: CredentialCache },
-  input: { readonly name: string; readonly password: Secret; readonly context: SignInContext },
-): Promise<SignedIn> {
+async function isRight(
+  deps: Deps,
+  password: Secret,
+  subject: Subject | undefined,
+  stored: Credential | undefined,
+): Promise<boolean> {
+  // An unknown name costs the same work, so that the time tells nothing.
+  if (subject === undefined || stored === undefined) return verifyPassword(undefined, password);
+  const { id } = subject.owner;
+  if (deps.cache.has(id, stored.hash, password, deps.clock.now())) return true;
+  const right = await verifyPassword(stored.hash, password);
+  if (right) deps.cache.put(id, stored.hash, password, deps.clock.now());
+  return right;
+}
+
+async function signInAccount(deps: Deps, input: Attempt): Promise<SignedIn> {
   const account = await deps.mailboxes.findAccount(input.name);
   await prove(
     deps,
@@ -161,8 +214,8 @@ async function signInAccount(
 }
 
 async function signInPerson(
-  deps: SignInDeps & { readonly cache: CredentialCache },
-  input: { readonly name: string; readonly password: Secret; readonly context: SignInContext },
+  deps: Deps,
+  input: Attempt,
 ): Promise<PersonSession & { readonly token: string }> {
   const person = await findPerson(deps.database.pool, input.name);
   const { mustChange } = await prove(
@@ -179,7 +232,7 @@ async function signInPerson(
 }
 
 async function openPersonSession(
-  deps: SignInDeps,
+  deps: Pick<SignInDeps, 'committer' | 'database' | 'pseudonyms'>,
   person: Person,
   how: {
     readonly mustChange: boolean;
@@ -214,7 +267,10 @@ async function openPersonSession(
   return { session, person, mustChange: how.mustChange, token };
 }
 
-async function personSession(deps: SignInDeps, token: string): Promise<PersonSession | undefined> {
+async function personSession(
+  deps: Pick<SignInDeps, 'database' | 'pseudonyms'>,
+  token: string,
+): Promise<PersonSession | undefined> {
   const found = await findPersonSession(deps.database.pool, token);
   if (found === undefined) return undefined;
   const [person, credential] = await Promise.all([
@@ -228,7 +284,12 @@ async function personSession(deps: SignInDeps, token: string): Promise<PersonSes
 }
 
 export function createSignIn(given: SignInDeps): SignIn {
-  const deps = { ...given, cache: new CredentialCache() };
+  const deps: Deps = {
+    ...given,
+    cache: new CredentialCache(),
+    turns: new Turns(),
+    unknownNames: given.unknownNames ?? UnknownNames.begin(randomBytes(32), given.clock.now()),
+  };
   const ended = async (actor: Actor, session: SessionId, reason: string): Promise<void> => {
     await deps.committer.record({
       op: 'session.ended',
@@ -246,7 +307,7 @@ export function createSignIn(given: SignInDeps): SignIn {
       openPersonSession(deps, person, {
         mustChange: false,
         firstStart: true,
-        context: { ip: 'local', listener: 'api', tls: false, mechanism: 'first-start' },
+        context: { ip: localAddress, listener: 'api', tls: false, mechanism: 'first-start' },
       }),
     personSession: (token) => personSession(deps, token),
     async personSignOut(by) {

@@ -2,6 +2,9 @@
 // client opens five connections at once (docs/security/sign-in.md). Time comes in as an argument.
 import type { UnixMs } from '../kernel/time.ts';
 
+/** What stands for an address at the Unix socket. */
+export const localAddress = 'local';
+
 export interface ThrottleRules {
   /** Failures of one name before it is locked. */
   readonly failuresPerName: number;
@@ -43,10 +46,15 @@ export class SignInThrottle {
     return Math.max(0, Math.max(byName, byAddress) - now);
   }
 
-  failed(nameKey: string, address: string, now: UnixMs): void {
+  /** Counts a failure; true if it is the one that locks the name. */
+  failed(nameKey: string, address: string, now: UnixMs): boolean {
     const { failuresPerName, lockMs, failuresPerAddress, windowMs } = this.#rules;
-    this.#count(this.#names, nameKey, now, failuresPerName, lockMs, lockMs);
-    this.#count(this.#addresses, address, now, failuresPerAddress, windowMs, windowMs);
+    const locked = this.#count(this.#names, nameKey, now, failuresPerName, lockMs, lockMs);
+    // At the Unix socket everybody has one address: one person's mistakes must not stop another.
+    if (address !== localAddress) {
+      this.#count(this.#addresses, address, now, failuresPerAddress, windowMs, windowMs);
+    }
+    return locked;
   }
 
   /** A right password forgives the name's failures, never the address's. */
@@ -61,11 +69,12 @@ export class SignInThrottle {
     max: number,
     windowMs: number,
     lockMs: number,
-  ): void {
+  ): boolean {
     const entry = map.get(key) ?? { failures: [], lockedUntil: 0 };
     entry.failures = entry.failures.filter((at) => at > now - windowMs);
     entry.failures.push(now);
-    if (entry.failures.length >= max) {
+    const locks = entry.failures.length >= max;
+    if (locks) {
       entry.lockedUntil = now + lockMs;
       entry.failures = [];
     }
@@ -73,5 +82,6 @@ export class SignInThrottle {
     map.set(key, entry);
     const oldest = map.keys().next();
     if (map.size > this.#rules.entriesMax && oldest.done !== true) map.delete(oldest.value);
+    return locks;
   }
 }

@@ -1,108 +1,134 @@
 // Serves the route table with fastify: here on a Unix socket, later over HTTPS with the same table.
-// Errors leave as problem+json (RFC 9457); an async iterable leaves as JSON lines.
+// Errors leave as problem+json (problem.ts); an async iterable leaves as JSON lines.
 import { chmod, rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Dispatch, RouteRequest } from '../access/routes/dispatch.ts';
 import type { Route } from '../access/routes/route.ts';
+import { localAddress } from '../access/throttle.ts';
 import { PostsealError } from '../kernel/errors.ts';
 import type { Log } from '../platform/log/log.ts';
+import { known, problemOf } from './problem.ts';
 
 export interface ApiServer {
   close(): Promise<void>;
 }
 
-/** HTTP status of a problem, by the area or the code of the error. */
-const statuses: Readonly<Record<string, number>> = {
-  usage: 400,
-  'access.signed-out': 401,
-  'access.credentials': 401,
-  'access.locked': 429,
-  'access.denied': 403,
-  'access.password-change': 403,
-  'access.password-policy': 400,
-  'approval.self': 403,
-  'account.unknown': 404,
-  'person.unknown': 404,
-  'approval.unknown': 404,
-  internal: 500,
-};
+const jsonBytesMax = 1_048_576;
+/** A name of 320 characters, each percent-encoded as four bytes. */
+const parameterCharactersMax = 320 * 12;
+const rawBytes = 'application/octet-stream';
 
-function statusOf(error: PostsealError): number {
-  return statuses[error.code] ?? (error.retryable ? 503 : 409);
-}
-
-/** What a client of the API gets for an error; nothing of a cause is in it. */
-export interface Problem {
-  readonly code: string;
-  readonly title: string;
-  readonly hint: string;
-  readonly fields: Readonly<Record<string, string | number | boolean>>;
-}
-
-function sendProblem(reply: FastifyReply, error: unknown, log: Log): FastifyReply {
-  const known = error instanceof PostsealError ? error : new PostsealError('internal', {}, error);
-  if (known.code === 'internal') {
-    log.error('api.request.failed', {
-      reason: error instanceof Error ? (error.stack ?? error.name) : 'thrown',
-    });
+function sendProblem(
+  reply: FastifyReply,
+  error: unknown,
+  about: { readonly log: Log; readonly route: string; readonly status?: number },
+): FastifyReply {
+  const failure = known(error);
+  if (failure.code === 'internal') {
+    about.log.error('api.request.failed', { route: about.route, error });
   }
-  const problem: Problem = {
-    code: known.code,
-    title: known.message,
-    hint: known.hint,
-    fields: known.fields,
-  };
-  return reply.code(statusOf(known)).type('application/problem+json').send(JSON.stringify(problem));
+  const problem = problemOf(failure, about.status);
+  return reply
+    .code(problem.status)
+    .header('cache-control', 'no-store')
+    .type('application/problem+json')
+    .send(JSON.stringify(problem));
 }
 
 function members(value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null ? { ...value } : {};
 }
 
+/**
+ * The input of a route from its places. A member stands in one place only: a query beside a JSON body
+ * would let a link change what a body says, and passwords do not belong into a query.
+ */
+function inputOf(route: Route, request: FastifyRequest): Record<string, unknown> {
+  const fromQuery = route.method === 'GET' || route.body === 'stream';
+  const query = members(request.query);
+  const parameters = members(request.params);
+  const body = route.body === 'stream' ? {} : members(request.body);
+  const given = [...Object.keys(fromQuery ? query : body), ...Object.keys(parameters)];
+  const stray = fromQuery ? Object.keys(body) : Object.keys(query);
+  if (stray.length > 0 || new Set(given).size !== given.length) {
+    throw new PostsealError('usage', { request: 'a member is in the wrong place' });
+  }
+  return { ...(fromQuery ? query : body), ...parameters };
+}
+
 function requestOf(route: Route, request: FastifyRequest): RouteRequest {
   const token = /^Bearer ([\w-]{1,200})$/.exec(request.headers.authorization ?? '')?.[1];
-  const stream = route.body === 'stream';
-  const input = {
-    ...members(request.query),
-    ...(stream ? {} : members(request.body)),
-    ...members(request.params),
-  };
-  const base = { token, input, ip: 'local' };
-  return stream ? { ...base, body: request.raw } : base;
+  const base = { token, input: inputOf(route, request), ip: localAddress };
+  return route.body === 'stream' ? { ...base, body: request.raw } : base;
 }
 
 function isStream(value: unknown): value is AsyncIterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
 }
 
-async function* jsonLines(items: AsyncIterable<unknown>): AsyncGenerator<string> {
+/**
+ * A stream of `lines` that ends them when nobody reads any more. `Readable.from` would throw the loss of the
+ * reader into the generator, which would take it for a failure of its own.
+ */
+function streamOf(lines: AsyncGenerator<string>): Readable {
+  return Readable.from({
+    [Symbol.asyncIterator]: () => ({
+      next: () => lines.next(),
+      return: () => lines.return(undefined),
+    }),
+  });
+}
+
+async function* jsonLines(
+  items: AsyncIterable<unknown>,
+  route: string,
+  log: Log,
+): AsyncGenerator<string> {
   try {
     for await (const item of items) yield `${JSON.stringify(item)}\n`;
   } catch (error) {
     // The status line has gone out already: the last line tells how it ended.
-    const known = error instanceof PostsealError ? error : new PostsealError('internal', {}, error);
-    yield `${JSON.stringify({ problem: { code: known.code, title: known.message, hint: known.hint, fields: known.fields } })}\n`;
+    const failure = known(error);
+    if (failure.code === 'internal') log.error('api.request.failed', { route, error });
+    yield `${JSON.stringify({ problem: problemOf(failure) })}\n`;
   }
 }
 
 function addRoute(server: FastifyInstance, route: Route, dispatch: Dispatch, log: Log): void {
+  const about = { log, route: route.name };
+  const raw = route.body === 'stream';
   server.route({
     method: route.method,
     url: `/api/v1${route.path}`,
-    ...(route.body === 'stream' ? { bodyLimit: Number.MAX_SAFE_INTEGER } : {}),
+    // Bytes of a stream are never collected, so they need no limit here.
+    ...(raw ? { bodyLimit: Number.MAX_SAFE_INTEGER } : {}),
+    onRequest: async (request, reply) => {
+      // Anything else would be collected by its parser, without a limit.
+      if (!raw || request.headers['content-type'] === rawBytes) return;
+      const error = new PostsealError('usage', { request: `the body must be ${rawBytes}` });
+      await sendProblem(reply, error, { ...about, status: 415 });
+    },
     handler: async (request, reply) => {
       try {
         const answer = await dispatch(route, requestOf(route, request));
+        reply.header('cache-control', 'no-store');
         if (isStream(answer)) {
-          return await reply.type('application/x-ndjson').send(Readable.from(jsonLines(answer)));
+          const lines = jsonLines(answer, route.name, log);
+          return await reply.type('application/x-ndjson').send(streamOf(lines));
         }
         return await reply.type('application/json').send(JSON.stringify(answer ?? null));
       } catch (error) {
-        return sendProblem(reply, error, log);
+        return sendProblem(reply, error, about);
       }
     },
   });
+}
+
+/** What fastify says of a request that never came to a route: malformed, too large, of a wrong type. */
+function clientFault(error: unknown): number | undefined {
+  const status = (error as { readonly statusCode?: unknown } | undefined)?.statusCode;
+  return typeof status === 'number' && status >= 400 && status < 500 ? status : undefined;
 }
 
 /** Listens on `socketPath` (mode 0600); a socket file that a crash left behind is replaced. */
@@ -113,23 +139,25 @@ export async function startApiServer(options: {
   readonly log: Log;
 }): Promise<ApiServer> {
   const { socketPath, routes, dispatch, log } = options;
-  const server = fastify({ logger: false, bodyLimit: 1_048_576, forceCloseConnections: true });
+  const server = fastify({
+    logger: false,
+    bodyLimit: jsonBytesMax,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: parameterCharactersMax },
+  });
   // Raw bytes are left on the request for routes that stream them.
-  server.addContentTypeParser('application/octet-stream', (_request, _payload, done) => done(null));
-  server.setNotFoundHandler((_request, reply) =>
-    sendProblem(reply, new PostsealError('usage', { route: 'unknown' }), log),
-  );
+  server.addContentTypeParser(rawBytes, (_request, _payload, done) => done(null));
+  server.setNotFoundHandler((_request, reply) => {
+    const error = new PostsealError('usage', { route: 'unknown' });
+    return sendProblem(reply, error, { log, route: 'unknown', status: 404 });
+  });
   server.setErrorHandler((error, _request, reply) => {
-    const bad =
-      typeof error === 'object' &&
-      error !== null &&
-      'statusCode' in error &&
-      Number(error.statusCode) < 500;
-    return sendProblem(
-      reply,
-      bad ? new PostsealError('usage', { request: 'malformed' }) : error,
-      log,
-    );
+    const status = clientFault(error);
+    const about = { log, route: 'unknown' };
+    if (status === undefined) return sendProblem(reply, error, about);
+    const fault = status === 413 ? 'too large' : 'malformed';
+    return sendProblem(reply, new PostsealError('usage', { request: fault }), { ...about, status });
   });
   for (const route of routes) addRoute(server, route, dispatch, log);
   await rm(socketPath, { force: true });

@@ -14,10 +14,18 @@ import { openHomeDatabase, runningDatabaseUrl } from './home-database.ts';
 import { systemClock } from './services.ts';
 import { versions } from './version.ts';
 
+interface AboutDatabase {
+  readonly url: string;
+  /** Names of the migrations that were applied now. */
+  readonly applied: readonly string[];
+  /** Whether a server of this home runs. */
+  readonly running: boolean;
+}
+
 /** Runs `work` on the home's database: the running server's, or one started for this moment. */
 async function withDatabase<T>(
   config: Config,
-  work: (database: Database, applied: readonly string[], running: boolean) => Promise<T>,
+  work: (database: Database, about: AboutDatabase) => Promise<T>,
 ): Promise<T> {
   const running = homeLockHolder(config.home) !== undefined;
   const log = createLogger({ level: 'error', standardError: true });
@@ -27,7 +35,7 @@ async function withDatabase<T>(
     const url = home?.url ?? runningDatabaseUrl(config);
     const database = await openDatabase({ url, poolMax: 2, name: 'postseal command' });
     try {
-      return await work(database, home?.applied ?? [], running);
+      return await work(database, { url, applied: home?.applied ?? [], running });
     } finally {
       await database.close();
     }
@@ -57,9 +65,9 @@ export function createOffline(options: { readonly config: () => Config }): Offli
     demo: async () => (await import('./demo.ts')).demo(),
     version: () => Promise.resolve(versions()),
     effectiveConfig: () => Promise.resolve(JSON.parse(JSON.stringify(config())) as unknown),
-    migrate: () => withDatabase(config(), (_database, applied) => Promise.resolve({ applied })),
+    migrate: () => withDatabase(config(), (_database, { applied }) => Promise.resolve({ applied })),
     verifyLedger: (onProgress) =>
-      withDatabase(config(), async (database, _applied, running) => {
+      withDatabase(config(), async (database, { running }) => {
         const report = await verifyLedger({
           database: database.pool,
           dir: join(config().home, 'ledger'),

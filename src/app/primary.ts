@@ -1,6 +1,6 @@
 // The primary process: the home's lock, PostgreSQL, the key service, the signer and the sequencer, the
 // API on its Unix socket, and the workers that serve mail. Starts in this order, stops in the reverse.
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAccountCredentials } from '../access/account-credentials.ts';
@@ -8,6 +8,7 @@ import { createApprovals } from '../access/approvals.ts';
 import { createFirstAdministrators } from '../access/first-run.ts';
 import { createPersons } from '../access/persons.ts';
 import { createDispatch } from '../access/routes/dispatch.ts';
+import { UnknownNames } from '../access/unknown-names.ts';
 import { startApiServer } from '../admin/api-server.ts';
 import { ensureOrganisation, findOrganisation } from '../archive/custodians.store.ts';
 import { writeSession } from '../cli/session-file.ts';
@@ -168,6 +169,7 @@ async function startAll(base: Base): Promise<string> {
     creates: true,
   });
   certificate.close();
+  const unknownNames = UnknownNames.begin(randomBytes(32), systemClock.now());
   const serving: { workers?: Workers } = {};
   const services = await openServices({
     config,
@@ -175,6 +177,7 @@ async function startAll(base: Base): Promise<string> {
     log,
     name: 'primary',
     poolMax: 4,
+    unknownNames: unknownNames.today(systemClock.now()),
     flushOthers: async () => serving.workers?.flush(),
   });
   started.add(() => services.close());
@@ -185,7 +188,10 @@ async function startAll(base: Base): Promise<string> {
     context,
     log,
     alerts,
-    onSignInFailure: (nameKey, ip) => services.throttle.failed(nameKey, ip, systemClock.now()),
+    unknownNames: () => unknownNames.today(systemClock.now()),
+    onSignInFailure: (nameKey, ip) => {
+      services.throttle.failed(nameKey, ip, systemClock.now());
+    },
   });
   serving.workers = workers;
   started.add(() => workers.stop());

@@ -1,12 +1,16 @@
-// `postseal scrub`: the archive's check of every pack frame and wrapped key against its row, on the
-// home's files and database.
+// `postseal scrub`: every key that still should open, and the archive's check of every pack frame and
+// wrapped key against its row, on the home's files and database.
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { newScrubCounts, scrubArchive } from '../archive/scrub.ts';
 import type { Finding, ReportProgress, ScrubReport } from '../cli/offline.ts';
 import type { Config } from '../platform/config/config.ts';
+import type { Database } from '../platform/postgres/database.ts';
+import type { BodyStore } from '../vault/packs/body-store.ts';
 import { createPackStore } from '../vault/packs/pack-store.ts';
+import { scrubKeys } from '../vault/service/scrub-keys.ts';
 import type { WithDatabase } from './offline.ts';
+import { openScrubKeys, type ScrubKeys } from './scrub-keys.ts';
 
 const progressEvery = 64;
 
@@ -15,22 +19,64 @@ export function scrubHome(
   withDatabase: WithDatabase,
   onProgress: ReportProgress,
 ): Promise<ScrubReport> {
-  return withDatabase(config, async (database) => {
+  return withDatabase(config, async (database, { url }) => {
+    const opened = await openScrubKeys(config, { database, databaseUrl: url });
+    const service = typeof opened === 'string' ? undefined : opened;
     const store = createPackStore({ root: join(config.home, 'packs'), random: randomBytes });
-    const counts = newScrubCounts();
-    const findings: Finding[] = [];
-    const done = (): number => counts.frames + counts.wraps + counts.cells;
-    let told = 0;
+    const run = new ScrubRun(onProgress);
     try {
-      for await (const finding of scrubArchive({ db: database, store }, counts)) {
-        const place = Object.entries(finding.place).map(([name, value]) => `${name} ${value}`);
-        findings.push({ place: `${finding.kind} ${place.join(' ')}`, text: finding.what });
-        if (done() - told > progressEvery) onProgress((told = done()), done());
-      }
+      if (typeof opened === 'string') run.found('key organisation', opened);
+      if (service !== undefined) await run.keys(database, service);
+      await run.archive(database, store, service);
     } finally {
       await store.close();
+      await service?.close();
     }
-    const { frames, contents, wraps, cells, orphans } = counts;
-    return { frames, contents, wraps, cells, orphans, findings };
+    return run.report();
   });
+}
+
+class ScrubRun {
+  readonly #findings: Finding[] = [];
+  readonly #counts = newScrubCounts();
+  readonly #onProgress: ReportProgress;
+  #keys = 0;
+  #told = 0;
+
+  constructor(onProgress: ReportProgress) {
+    this.#onProgress = onProgress;
+  }
+
+  found(place: string, text: string): void {
+    this.#findings.push({ place, text });
+  }
+
+  async keys(database: Database, { keys }: ScrubKeys): Promise<void> {
+    const onKey = (): void => void (this.#keys += 1);
+    for await (const { custodian, key, code } of scrubKeys({ database, keys }, onKey)) {
+      this.found(`key custodian ${custodian} ${key}`, code);
+    }
+  }
+
+  /** Below a key that does not open no wrap does either: that place is named once, by the key. */
+  async archive(database: Database, store: BodyStore, service?: ScrubKeys): Promise<void> {
+    const proved = service !== undefined && this.#findings.length === 0;
+    const deps = { db: database, store, ...(proved ? { keys: service.keys } : {}) };
+    for await (const finding of scrubArchive(deps, this.#counts)) {
+      const place = Object.entries(finding.place).map(([name, value]) => `${name} ${value}`);
+      this.found(`${finding.kind} ${place.join(' ')}`, finding.what);
+      this.#progress();
+    }
+  }
+
+  report(): ScrubReport {
+    const { frames, contents, wraps, cells, orphans } = this.#counts;
+    const findings = this.#findings;
+    return { frames, contents, wraps, cells, keys: this.#keys, orphans, findings };
+  }
+
+  #progress(): void {
+    const done = this.#counts.frames + this.#counts.wraps + this.#counts.cells;
+    if (done - this.#told > progressEvery) this.#onProgress((this.#told = done), done);
+  }
 }

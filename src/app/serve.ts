@@ -2,6 +2,33 @@
 import { exitCode, PostsealError } from '../kernel/errors.ts';
 import type { Config } from '../platform/config/config.ts';
 import { startPrimary } from './primary.ts';
+import { createStopSignals } from './stop-signals.ts';
+
+interface Told {
+  readonly stop: Promise<void>;
+  isTold(): boolean;
+}
+
+/** Listens for signals from now on. One too many ends the process as it is; the next start recovers. */
+function listen(): Told {
+  const signals = createStopSignals();
+  let isTold = false;
+  let tell: () => void = () => undefined;
+  const stop = new Promise<void>((resolve) => (tell = resolve));
+  const hear = (): void => {
+    const wish = signals.heard(performance.now());
+    if (wish === 'force') {
+      process.stderr.write('postseal: stopped at once; the next start recovers\n');
+      process.exit(exitCode.failure);
+    }
+    if (wish === 'stop') process.stderr.write('postseal: stopping\n');
+    isTold = true;
+    tell();
+  };
+  process.on('SIGINT', hear);
+  process.on('SIGTERM', hear);
+  return { stop, isTold: () => isTold };
+}
 
 /** Resolves with the exit code when the server has been told to stop and has stopped. */
 export async function serve(config: Config): Promise<number> {
@@ -9,14 +36,15 @@ export async function serve(config: Config): Promise<number> {
     throw new PostsealError('config.invalid', { '/keys/store': 'must be pkcs11 in production' });
   }
   // Taken before anything starts, so that a signal during the start is not lost.
-  let stop: () => void = () => undefined;
-  const told = new Promise<void>((resolve) => (stop = resolve));
-  process.on('SIGINT', () => stop());
-  process.on('SIGTERM', () => stop());
-  const primary = await startPrimary(config);
-  process.stdout.write(`${primary.readyLine}\n`);
-  await told;
-  process.stderr.write('postseal: stopping\n');
+  const told = listen();
+  const primary = await startPrimary(config).catch((error: unknown) => {
+    // Ctrl-C reaches the workers too, and one that dies young fails the start: that is the stop.
+    if (told.isTold()) return undefined;
+    throw error;
+  });
+  if (primary === undefined) return exitCode.done;
+  if (!told.isTold()) process.stdout.write(`${primary.readyLine}\n`);
+  await told.stop;
   await primary.stop();
   return exitCode.done;
 }

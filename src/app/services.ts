@@ -4,6 +4,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { createSignIn, type SignIn } from '../access/sign-in.ts';
 import { SignInThrottle } from '../access/throttle.ts';
+import { type DayKey, UnknownNames } from '../access/unknown-names.ts';
 import { createArchive } from '../archive/archive.ts';
 import { createCommitter } from '../archive/committer/committer.ts';
 import type { Committer } from '../archive/committer/types.ts';
@@ -71,6 +72,8 @@ export interface ServicesOptions {
   /** `worker 1`, `primary`: in pg_stat_activity and in every leaf. */
   readonly name: string;
   readonly poolMax: number;
+  /** Today's link of the node's chain (src/access/unknown-names.ts); left out: a chain of its own. */
+  readonly unknownNames?: DayKey;
   /** Tells the other processes of the node about a failed sign-in. */
   readonly onSignInFailure?: (nameKey: string, ip: string) => void;
   /** Lets the other processes forget their keys, before a shred counts as done. */
@@ -155,13 +158,17 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
   });
   const mail = openMail(options, { database, keys, sealer, committer });
   const throttle = new SignInThrottle();
+  const unknownNames =
+    options.unknownNames === undefined
+      ? UnknownNames.begin(randomBytes(32), systemClock.now())
+      : new UnknownNames(options.unknownNames);
   const signIn = createSignIn({
     database,
     committer,
-    keys,
     pseudonyms,
     mailboxes: mail.mailboxes,
     throttle,
+    unknownNames,
     clock: systemClock,
     ...(options.onSignInFailure === undefined ? {} : { onFailure: options.onSignInFailure }),
   });

@@ -1,9 +1,15 @@
 // What the primary and its workers say to each other over IPC, beside the hints of
 // platform/hints/cluster-hints.ts.
+import type { DayKey } from '../access/unknown-names.ts';
 import type { NodeContext } from './node-context.ts';
 
 export type ToWorker =
-  | { readonly postseal: 'start'; readonly context: NodeContext; readonly index: number }
+  | {
+      readonly postseal: 'start';
+      readonly context: NodeContext;
+      readonly index: number;
+      readonly unknownNames: DayKey;
+    }
   | { readonly postseal: 'stop' }
   /** Forget every opened key, then answer with `flushed` and the same number. */
   | { readonly postseal: 'flush'; readonly id: number }

@@ -2,6 +2,7 @@
 // failed sign-ins on to all, and lets all forget their keys.
 import cluster, { type Worker } from 'node:cluster';
 import { fileURLToPath } from 'node:url';
+import type { DayKey } from '../access/unknown-names.ts';
 import { type ErrorCode, errorRegistry, PostsealError } from '../kernel/errors.ts';
 import type { AlertBus } from '../platform/alerts/alert-bus.ts';
 import type { Log } from '../platform/log/log.ts';
@@ -26,6 +27,8 @@ export interface WorkersOptions {
   readonly context: NodeContext;
   readonly log: Log;
   readonly alerts: AlertBus;
+  /** Today's link of the chain of unknown names, asked for each worker that starts. */
+  readonly unknownNames: () => DayKey;
   readonly onSignInFailure: (nameKey: string, ip: string) => void;
 }
 
@@ -134,7 +137,8 @@ class WorkerPool implements Workers {
         reject(new PostsealError('internal', { worker: index, code: code || signal }));
         if (listening) this.#again(index);
       });
-      this.#tell(worker, { postseal: 'start', context, index });
+      const unknownNames = this.#options.unknownNames();
+      this.#tell(worker, { postseal: 'start', context, index, unknownNames });
     });
   }
 

@@ -1,7 +1,6 @@
 // Rows of a page: the page itself and, for each of its records, the slot that says where its metadata is.
 import type { RecordId, RecordNo } from '../kernel/ids.ts';
 import { int8Array, uuidArray } from '../platform/postgres/binary-arrays.ts';
-import type { Database } from '../platform/postgres/database.ts';
 import { type Queryable, statement } from '../platform/postgres/statement.ts';
 import type { NewPage } from './new-page.ts';
 import { pageRowDigest } from './row-digest.ts';
@@ -122,9 +121,9 @@ export interface MetadataPlace {
     | undefined;
 }
 
-export async function findMetadata(db: Database, ref: RecordRef): Promise<MetadataPlace> {
+export async function findMetadata(client: Queryable, ref: RecordRef): Promise<MetadataPlace> {
   const { custodian, recordNo, recordId } = ref;
-  const row = await selectPlace.first(db.pool, [custodian, recordNo, recordId]);
+  const row = await selectPlace.first(client, [custodian, recordNo, recordId]);
   if (row === undefined) return { cell: false, page: undefined };
   const { cell, page_id: pageId, page, wrap, numbers, ids } = row;
   if (pageId === null || page === null || wrap === null) return { cell, page: undefined };

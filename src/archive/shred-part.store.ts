@@ -15,8 +15,10 @@ export interface ShredInput {
   readonly ref: RecordRef;
   readonly contentId: ContentId;
   readonly tag: Buffer;
-  /** Where the record's metadata was found; found again after a conflict. */
+  /** Where the record's metadata was found. */
   metadata: ShredMetadata;
+  /** Finds it again, after a fold or another shred moved it. */
+  readonly locate: () => Promise<ShredMetadata>;
 }
 
 export interface ShredMetadata {
@@ -101,10 +103,7 @@ export async function findShred(
   return { contentId: row.content_id as ContentId, tag: row.dedup_tag };
 }
 
-/** `locate` finds the metadata again, after a fold or another shred moved it. */
-export const createShredKind = (
-  locate: (ref: RecordRef) => Promise<ShredMetadata>,
-): PartKind<ShredInput, Shredded> => ({
+export const shredKind: PartKind<ShredInput, Shredded> = {
   name: 'archive.shred',
   stage: 900,
   exclusive: true,
@@ -116,10 +115,10 @@ export const createShredKind = (
   },
   recover: async (input, error) => {
     if (error.code !== 'store.conflict') return false;
-    input.metadata = await locate(input.ref);
+    input.metadata = await input.locate();
     return true;
   },
-});
+};
 
 async function shredOne(
   tx: BatchTx,

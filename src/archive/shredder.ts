@@ -2,23 +2,18 @@
 // again under a new page id and key before the transaction, and the transaction does it only if nothing
 // moved meanwhile.
 import { PostsealError } from '../kernel/errors.ts';
-import type { CustodianId, RecordId, RecordNo } from '../kernel/ids.ts';
+import type { RecordId, RecordNo } from '../kernel/ids.ts';
 import type { EventDraft } from '../ledger/event/draft.ts';
 import type { Database } from '../platform/postgres/database.ts';
 import { openPage, pageRecordIds } from '../vault/formats/page.ts';
 import type { KeyClient } from '../vault/keys/types.ts';
-import { type Committer, part, type Part, type PartKind } from './committer/types.ts';
+import { type Committer, part, type Part } from './committer/types.ts';
 import { maintenanceGrant } from './maintenance-grant.ts';
 import { type PagedRecord, sealNewPage } from './new-page.ts';
+import { PageLock } from './page-lock.store.ts';
 import { findMetadata, type MetadataPlace, type PageSuccession } from './page-rows.store.ts';
 import { groupOf } from './record-draft.ts';
-import {
-  createShredKind,
-  findShred,
-  type ShredInput,
-  type ShredMetadata,
-  type Shredded,
-} from './shred-part.store.ts';
+import { findShred, shredKind, type ShredMetadata } from './shred-part.store.ts';
 import type { RecordRef, ShredResult } from './types.ts';
 
 export interface ShredderDeps {
@@ -35,47 +30,45 @@ export interface ShredOrder {
 
 export class Shredder {
   readonly #deps: ShredderDeps;
-  readonly #kind: PartKind<ShredInput, Shredded>;
-  /** The last shred of a custodian: two records of one page, prepared together, would conflict. */
-  readonly #last = new Map<CustodianId, Promise<unknown>>();
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(deps: ShredderDeps) {
     this.#deps = deps;
-    this.#kind = createShredKind((ref) => this.#locate(ref));
   }
 
-  async shred(order: ShredOrder): Promise<ShredResult> {
-    const { custodian } = order.record;
-    const before = this.#last.get(custodian);
-    const running = (async () => {
-      // Whether it succeeded is its own caller's business.
-      await before?.catch(() => undefined);
-      return this.#shred(order);
-    })();
-    this.#last.set(custodian, running);
-    try {
-      return await running;
-    } finally {
-      if (this.#last.get(custodian) === running) this.#last.delete(custodian);
-    }
+  /** One after the other: each has a batch of its own, and one pooled connection serves them all. */
+  shred(order: ShredOrder): Promise<ShredResult> {
+    const running = this.#last.then(() => this.#shred(order));
+    // Whether it succeeded is its own caller's business.
+    this.#last = running.catch(() => undefined);
+    return running;
   }
 
   async #shred({ record: ref, event: draft, also }: ShredOrder): Promise<ShredResult> {
-    const found = await findShred(this.#deps.db, ref);
+    const { db, committer } = this.#deps;
+    const found = await findShred(db, ref);
     if (found === undefined) throw destroyed(ref);
-    const input: ShredInput = { ref, ...found, metadata: await this.#locate(ref) };
-    const shredPart = part(this.#kind, input);
-    const { outputs, events } = await this.#deps.committer.commit({
-      events: [draft],
-      parts: [shredPart, ...also] as [typeof shredPart, ...Part[]],
-    });
-    const [event] = events;
-    if (event === undefined) throw new PostsealError('internal', { what: 'event without id' });
-    return { event, ...outputs[0] };
+    const lock = new PageLock(db, ref.custodian);
+    const locate = (): Promise<ShredMetadata> => this.#locate(ref, lock);
+    try {
+      const shredPart = part(shredKind, { ref, ...found, metadata: await locate(), locate });
+      const { outputs, events } = await committer.commit({
+        events: [draft],
+        parts: [shredPart, ...also] as [typeof shredPart, ...Part[]],
+      });
+      const [event] = events;
+      if (event === undefined) throw new PostsealError('internal', { what: 'event without id' });
+      return { event, ...outputs[0] };
+    } finally {
+      await lock.give();
+    }
   }
 
-  async #locate(ref: RecordRef): Promise<ShredMetadata> {
-    const { cell, page } = await findMetadata(this.#deps.db, ref);
+  async #locate(ref: RecordRef, lock: PageLock): Promise<ShredMetadata> {
+    const seen = await findMetadata(lock.client ?? this.#deps.db.pool, ref);
+    if (seen.page === undefined) return { cell: seen.cell, page: undefined };
+    // Once more under the lock, behind whoever was sealing the page again.
+    const { cell, page } = await findMetadata(await lock.take(), ref);
     return { cell, page: page === undefined ? undefined : await this.#sealOthers(ref, page) };
   }
 

@@ -4,13 +4,42 @@ import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { exitCode, type ExitCode, PostsealError } from '../kernel/errors.ts';
 import { type ApiClient } from './api-client.ts';
 import type { Offline } from './offline.ts';
-import { createOutput } from './output.ts';
+import { createOutput, printable } from './output.ts';
+import { askPassword } from './prompt.ts';
+import type { Session } from './session.ts';
 import { usageOf, type CliCall, type Verb } from './verb.ts';
 import { verbs } from './verbs/index.ts';
 
 export interface CommandLineDeps {
   readonly offline: Offline;
   readonly api: ApiClient;
+  readonly session: Session;
+}
+
+/** What every command takes. */
+const globalOptions = {
+  json: { type: 'boolean' },
+  home: { type: 'string' },
+  config: { type: 'string' },
+  help: { type: 'boolean' },
+} as const satisfies NonNullable<ParseArgsConfig['options']>;
+
+function isGlobal(word: string | undefined): boolean {
+  if (word?.startsWith('--') !== true) return false;
+  return Object.hasOwn(globalOptions, word.slice(2).split('=')[0] ?? '');
+}
+
+/** Words that stand for options of every command before the noun go behind it, where they are parsed. */
+function nounFirst(argv: readonly string[]): string[] {
+  const early: string[] = [];
+  const rest = [...argv];
+  for (let word = rest[0]; word?.startsWith('--') === true; word = rest[0]) {
+    const name = word.slice(2).split('=')[0] ?? '';
+    if (!isGlobal(word)) break;
+    const takesNext = ['home', 'config'].includes(name) && !word.includes('=');
+    early.push(...rest.splice(0, takesNext ? 2 : 1));
+  }
+  return [...rest, ...early];
 }
 
 /** The row for these words and what is left of them. */
@@ -34,12 +63,7 @@ function parse(
   verb: Verb,
   rest: readonly string[],
 ): { positionals: string[]; values: Record<string, unknown> } {
-  const options: NonNullable<ParseArgsConfig['options']> = {
-    json: { type: 'boolean' },
-    home: { type: 'string' },
-    config: { type: 'string' },
-    help: { type: 'boolean' },
-  };
+  const options: NonNullable<ParseArgsConfig['options']> = { ...globalOptions };
   for (const [name, option] of Object.entries(verb.options ?? {})) {
     options[name] = { type: option.type, multiple: option.many === true };
   }
@@ -67,12 +91,19 @@ function checkShape(
   }
 }
 
+/** All of standard input as text without its last line end. */
 async function readStandardInput(): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
   return Buffer.concat(chunks)
     .toString('utf8')
     .replace(/\r?\n$/, '');
+}
+
+async function readPassword(fromInput: boolean, kind: 'own' | 'new'): Promise<string> {
+  if (fromInput) return readStandardInput();
+  if (!process.stdin.isTTY) throw new PostsealError('usage', { missing: '--password-stdin' });
+  return askPassword({ input: process.stdin, output: process.stderr }, kind === 'new');
 }
 
 function callOf(
@@ -94,7 +125,8 @@ function callOf(
     out: createOutput(values['json'] === true),
     api: deps.api,
     offline: deps.offline,
-    readStandardInput,
+    session: deps.session,
+    readPassword: (kind) => readPassword(values['password-stdin'] === true, kind),
   };
 }
 
@@ -104,8 +136,8 @@ export function reportError(error: unknown): ExitCode {
   const text = known.message.charAt(0).toLowerCase() + known.message.slice(1).replace(/\.$/, '');
   const fields = Object.entries(known.fields).map(([name, value]) => `${name}=${String(value)}`);
   const detail = fields.length === 0 ? '' : ` (${fields.join(', ')})`;
-  process.stderr.write(`postseal: error: ${text}${detail}\n`);
-  if (known.code === 'internal' && error instanceof Error) {
+  process.stderr.write(`postseal: error: ${printable(`${text}${detail}`)}\n`);
+  if (known.code === 'internal' && error instanceof Error && error !== known) {
     process.stderr.write(`${error.stack ?? error.message}\n`);
   } else {
     process.stderr.write(`postseal: hint: ${known.hint}\n`);
@@ -113,28 +145,50 @@ export function reportError(error: unknown): ExitCode {
   return known.exit;
 }
 
+/** Usage, what it does, and what each word means. */
+function verbHelp(verb: Verb): string {
+  const words = [
+    ...(verb.arguments ?? []).map(({ name, text }) => [name, text] as const),
+    ...Object.entries(verb.options ?? {}).map(([name, { text }]) => [`--${name}`, text] as const),
+  ];
+  const width = Math.max(0, ...words.map(([name]) => name.length));
+  const lines = words.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`);
+  return [usageOf(verb), `  ${verb.summary}.`, ...lines].join('\n');
+}
+
+/** Help where it is asked for, else a refusal; `words` name no command. */
+function withoutVerb(words: readonly string[], asked: boolean): ExitCode {
+  const noun = verbs.some((verb) => verb.noun === words[0]) ? words[0] : undefined;
+  if (asked || words.length === 0) {
+    process.stdout.write(`${helpText(noun)}\n`);
+    return exitCode.done;
+  }
+  const hint = noun === undefined ? 'see postseal --help' : `see postseal ${noun} --help`;
+  process.stderr.write(`postseal: error: unknown command\npostseal: hint: ${hint}\n`);
+  return exitCode.usage;
+}
+
 /** Runs one command line (without program and script name) and answers its exit code. */
 export async function runCommandLine(
   argv: readonly string[],
   deps: CommandLineDeps,
 ): Promise<number> {
-  const words = argv.filter((word) => word !== '--help');
-  const found = findVerb(words);
-  if (found === undefined || words.length !== argv.length) {
-    const asked = argv.length === 0 || words.length !== argv.length;
-    const noun = verbs.some((verb) => verb.noun === words[0]) ? words[0] : undefined;
-    if (asked) process.stdout.write(`${helpText(noun)}\n`);
-    else
-      process.stderr.write(
-        `postseal: error: unknown command\npostseal: hint: see postseal --help\n`,
-      );
-    return asked ? exitCode.done : exitCode.usage;
+  const words = nounFirst(argv);
+  const asked = words.includes('--help');
+  const given = words.filter((word) => word !== '--help');
+  const found = findVerb(given);
+  if (found !== undefined && asked) {
+    process.stdout.write(`${verbHelp(found.verb)}\n`);
+    return exitCode.done;
   }
+  if (found === undefined) return withoutVerb(isGlobal(given[0]) ? [] : given, asked);
   try {
     const { positionals, values } = parse(found.verb, found.rest);
     checkShape(found.verb, positionals, values);
     return await found.verb.run(callOf(deps, positionals, values));
   } catch (error) {
     return reportError(error);
+  } finally {
+    await deps.session.end();
   }
 }

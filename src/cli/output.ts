@@ -14,29 +14,54 @@ export interface Output {
   result(value: unknown, lines: readonly string[]): void;
   /** A result that is a list: JSON array, or a table with these columns. */
   table(rows: readonly object[], columns: readonly string[]): void;
+  /** A result that is one thing: a JSON object, or a table of one row. */
+  item(row: object, columns: readonly string[]): void;
   /** A sentence on standard error. */
   note(text: string): void;
   /** A bar on standard error when that is a terminal, else nothing. */
   progress(label: string): Progress;
 }
 
-function cell(value: unknown): string {
-  if (value === null || value === undefined) return '';
-  if (typeof value === 'string') return value;
-  return Array.isArray(value) ? value.map(cell).join(', ') : JSON.stringify(value);
+/**
+ * Text as a terminal may show it: control characters and marks that turn the direction of writing are
+ * written out, so that a name in the archive can neither move the cursor nor forge a line.
+ */
+export function printable(text: string): string {
+  return text.replace(
+    /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (mark) => `\\u{${mark.charCodeAt(0).toString(16)}}`,
+  );
 }
 
-/** Columns padded to their longest cell, two spaces apart. */
+function cell(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  if (typeof value === 'string') return printable(value).replaceAll('\n', '\\n');
+  return Array.isArray(value) ? value.map(cell).join(', ') : printable(JSON.stringify(value));
+}
+
+/** Columns that a terminal gives to `text`: two for each wide character of East Asia. */
+export function displayWidth(text: string): number {
+  let width = 0;
+  for (const character of text) {
+    if (/\p{M}/u.test(character)) continue;
+    const wide =
+      /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
+    width += wide.test(character) ? 2 : 1;
+  }
+  return width;
+}
+
+/** Columns padded to their widest cell, two spaces apart. */
 export function tableLines(rows: readonly object[], columns: readonly string[]): string[] {
   const cells = rows.map((row) =>
     columns.map((column) => cell((row as Readonly<Record<string, unknown>>)[column])),
   );
   const widths = columns.map((column, i) =>
-    Math.max(column.length, ...cells.map((row) => (row[i] ?? '').length)),
+    Math.max(column.length, ...cells.map((row) => displayWidth(row[i] ?? ''))),
   );
   const line = (row: readonly string[]): string =>
     row
-      .map((text, i) => text.padEnd(widths[i] ?? 0))
+      .map((text, i) => text + ' '.repeat(Math.max(0, (widths[i] ?? 0) - displayWidth(text))))
       .join('  ')
       .trimEnd();
   return [line(columns.map((column) => column.toUpperCase())), ...cells.map(line)];
@@ -48,7 +73,11 @@ export function createOutput(json: boolean): Output {
     json,
     result(value, lines) {
       if (json) print(JSON.stringify(value, null, 2));
-      else for (const line of lines) print(line);
+      else for (const line of lines) print(printable(line));
+    },
+    item(row, columns) {
+      if (json) print(JSON.stringify(row, null, 2));
+      else for (const line of tableLines([row], columns)) print(line);
     },
     table(rows, columns) {
       if (json) print(JSON.stringify(rows, null, 2));

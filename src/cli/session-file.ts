@@ -1,6 +1,5 @@
-// The signed-in person of a home: one token in HOME/session.json (mode 0600). `POSTSEAL_PERSON` and
-// `POSTSEAL_PASSWORD_FILE` serve scripts, which sign in anew.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+// The signed-in person of a home: one token in HOME/session.json (mode 0600).
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface SavedSession {
@@ -23,6 +22,8 @@ export function readSession(home: string): SavedSession | undefined {
 
 export function writeSession(home: string, session: SavedSession): void {
   writeFileSync(fileOf(home), `${JSON.stringify(session)}\n`, { mode: 0o600 });
+  // The mode above counts only for a file that is new.
+  chmodSync(fileOf(home), 0o600);
 }
 
 export function removeSession(home: string): void {

@@ -4,6 +4,7 @@ import type { ExitCode } from '../kernel/errors.ts';
 import type { ApiClient } from './api-client.ts';
 import type { Offline } from './offline.ts';
 import type { Output } from './output.ts';
+import type { Session } from './session.ts';
 
 export interface VerbOption {
   readonly type: 'string' | 'boolean';
@@ -32,8 +33,12 @@ export interface CliCall {
   readonly api: ApiClient;
   /** What works without a server. */
   readonly offline: Offline;
-  /** All of standard input as text without its last line end. */
-  readStandardInput(): Promise<string>;
+  readonly session: Pick<Session, 'save' | 'forget'>;
+  /**
+   * From standard input with --password-stdin, else asked on the terminal, a new one twice.
+   * @throws PostsealError `usage` without both.
+   */
+  readPassword(kind: 'own' | 'new'): Promise<string>;
 }
 
 export interface Verb {
@@ -45,6 +50,14 @@ export interface Verb {
   readonly options?: Readonly<Record<string, VerbOption>>;
   run(call: CliCall): Promise<ExitCode>;
 }
+
+/** For verbs that call `readPassword`. */
+export const passwordStdin = {
+  'password-stdin': {
+    type: 'boolean',
+    text: 'read the password from standard input instead of asking on the terminal',
+  },
+} as const satisfies Readonly<Record<string, VerbOption>>;
 
 /** `postseal account create NAME [--password-stdin]` */
 export function usageOf(verb: Verb): string {

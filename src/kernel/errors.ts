@@ -241,6 +241,13 @@ export const errorRegistry = {
   ),
   usage: spec('The command line is not right.', 'see postseal --help', false, 2),
   'server.unreachable': spec('No server runs in this home.', 'start it with npm start', true, 1),
+  'server.connection-lost': spec(
+    'The server ended the connection before its answer was complete.',
+    'see whether it still runs, then repeat',
+    true,
+    1,
+  ),
+  'session.unknown': spec('There is no such session.', 'see postseal session list', false, 1),
   internal: spec('Something went wrong inside.', 'see the log', false, 1),
 } as const satisfies Record<string, ErrorSpec>;
 

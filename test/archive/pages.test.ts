@@ -8,23 +8,24 @@ import { pageRowDigest } from '../../src/archive/row-digest.ts';
 import { newScrubCounts, scrubArchive, type ScrubFinding } from '../../src/archive/scrub.ts';
 import type { RecordMetadata, RecordRef, StoredRecord } from '../../src/archive/types.ts';
 import { PostsealError } from '../../src/kernel/errors.ts';
-import type { CustodianId, SessionId } from '../../src/kernel/ids.ts';
-import { openCell } from '../../src/vault/formats/cell.ts';
-import { openPage } from '../../src/vault/formats/page.ts';
-import type { OpenGrant } from '../../src/vault/keys/types.ts';
+import type { CustodianId } from '../../src/kernel/ids.ts';
 import { startTestDatabase, type TestDatabase } from '../harness/postgres.ts';
-import { type ArchiveStage, eventOf, openArchiveStage, type StageProcess } from './stage.ts';
+import { heldContents } from './held-contents.ts';
+import { SealedMetadata } from './sealed-metadata.ts';
+import { type ArchiveStage, openArchiveStage, type StageProcess } from './stage.ts';
 
 let db: TestDatabase;
 let stage: ArchiveStage;
 let one: StageProcess;
 let two: StageProcess;
+let sealed: SealedMetadata;
 
 beforeAll(async () => {
   db = await startTestDatabase();
   stage = await openArchiveStage(db.url);
   one = await stage.process();
   two = await stage.process();
+  sealed = new SealedMetadata(db.database.pool, one);
 }, 120_000);
 afterAll(async () => {
   await stage.close();
@@ -82,68 +83,15 @@ async function findings(): Promise<ScrubFinding[]> {
   return found;
 }
 
-async function maintenance(owner: CustodianId): Promise<OpenGrant> {
-  const session = randomUUID() as SessionId;
-  const draft = eventOf('key.opened', [], session);
-  const event = await one.committer.record({ ...draft, objects: [{ t: 'cus', id: owner }] });
-  return { session, purpose: 'maintenance', events: [event] };
-}
-
-interface SealedRow {
-  readonly id: string;
-  readonly no: number;
-  readonly sealed: Buffer;
-  readonly wrap: Buffer;
-}
-const cellRows = (owner: CustodianId): Promise<SealedRow[]> =>
-  rowsOf(
-    `SELECT record_id::text AS id, record_no::int AS no, cell AS sealed, wrap FROM metadata_cell
-      WHERE custodian_id = $1 ORDER BY record_no`,
-    [owner],
-  );
-const pageRows = (owner: CustodianId): Promise<SealedRow[]> =>
-  rowsOf(
-    `SELECT page_id::text AS id, first_no::int AS no, page AS sealed, wrap FROM metadata_page
-      WHERE custodian_id = $1 ORDER BY first_no`,
-    [owner],
-  );
-
-async function cellPayloads(owner: CustodianId): Promise<Map<string, string>> {
-  const rows = await cellRows(owner);
-  const slots = rows.map(
-    ({ id, no, wrap }) =>
-      ({ custodian: owner, group: no >> 12, purpose: 'cell', objectId: id, wrap }) as const,
-  );
-  const keys = await one.keys.open(await maintenance(owner), slots);
-  return new Map(
-    rows.map(({ id, sealed }, i) => {
-      const context = { purpose: 'cell', custodianId: owner, objectId: id } as const;
-      return [id, Buffer.from(openCell(keys[i]!, context, sealed)).toString('hex')];
-    }),
-  );
-}
-
-async function pagePayloads(owner: CustodianId): Promise<Map<string, string>> {
-  const out = new Map<string, string>();
-  const grant = await maintenance(owner);
-  for (const { id, no, sealed, wrap } of await pageRows(owner)) {
-    const slot = { custodian: owner, group: no >> 12, purpose: 'page', objectId: id } as const;
-    const [key] = await one.keys.open(grant, [{ ...slot, wrap }]);
-    for (const { recordId, payload } of openPage(key!, { custodianId: owner, pageId: id }, sealed))
-      out.set(recordId, Buffer.from(payload).toString('hex'));
-  }
-  return out;
-}
-
 describe('foldMetadata', () => {
   test('moves the very bytes of cells into pages, one key for 128 records', async () => {
     const [owner, records] = await custodianWith(200);
     const before = await readable(records);
-    const payloads = await cellPayloads(owner);
+    const payloads = await sealed.cellPayloads(owner);
     expect(await fold()).toEqual({ pages: 2, records: 200, damaged: 0 });
     expect(await count('metadata_cell', owner)).toBe(0);
     expect(await count('metadata_slot', owner)).toBe(200);
-    expect(await pagePayloads(owner)).toEqual(payloads);
+    expect(await sealed.pagePayloads(owner)).toEqual(payloads);
     expect(await fold()).toEqual({ pages: 0, records: 0, damaged: 0 });
     expect(await findings()).toEqual([]);
 
@@ -190,7 +138,7 @@ describe('foldMetadata', () => {
       [owner, records[3]!.recordId],
     );
     expect(await fold()).toEqual({ pages: 1, records: 65, damaged: 1 });
-    expect((await cellRows(owner)).map(({ id }) => id)).toEqual([records[3]!.recordId]);
+    expect((await sealed.cellRows(owner)).map(({ id }) => id)).toEqual([records[3]!.recordId]);
     const all = await metadata(records);
     expect(all.filter((found) => found instanceof PostsealError)).toMatchObject([
       { code: 'integrity.tag' },
@@ -280,19 +228,19 @@ describe('shred of a record in a page', () => {
   test('seals the others again under another id and key, and takes the old wrap', async () => {
     const [owner, records] = await custodianWith(64);
     await fold();
-    const [old] = await pageRows(owner);
-    const before = await pagePayloads(owner);
+    const [old] = await sealed.pageRows(owner);
+    const before = await sealed.pagePayloads(owner);
     const others = records.slice(1);
     const expected = subjects(await readable(others));
     const grant = await one.grant(records);
     await one.archive.openMetadata(grant, records);
     await one.shred(records[0]!);
-    const after = await pageRows(owner);
+    const after = await sealed.pageRows(owner);
     expect(after).toHaveLength(1);
     expect(after[0]!.id).not.toBe(old!.id);
     expect(after[0]!.wrap.equals(old!.wrap)).toBe(false);
     before.delete(records[0]!.recordId);
-    expect(await pagePayloads(owner)).toEqual(before);
+    expect(await sealed.pagePayloads(owner)).toEqual(before);
     // Also for a session that had everything in its caches.
     expect((await one.archive.openMetadata(grant, records))[0]).toMatchObject({
       code: 'key.destroyed',
@@ -305,6 +253,30 @@ describe('shred of a record in a page', () => {
       owner,
     ]);
     expect(marked).toHaveLength(1);
+    expect(await findings()).toEqual([]);
+  }, 60_000);
+
+  test('looks again when the record was folded, or its page sealed anew, since it looked', async () => {
+    const [owner, records] = await custodianWith(70);
+    const [early, first, second] = records;
+    await heldContents(
+      db.database,
+      [early!],
+      () => [one.shred(early!)],
+      () => fold(1, two),
+    );
+    expect(await count('metadata_slot', owner)).toBe(69);
+    await heldContents(
+      db.database,
+      [first!, second!],
+      () => [one.shred(first!), two.shred(second!)],
+      () => Promise.resolve(),
+    );
+    expect(await count('metadata_slot', owner)).toBe(67);
+    expect(await readable(records.slice(3))).toHaveLength(67);
+    for (const found of await metadata(records.slice(0, 3))) {
+      expect(found).toMatchObject({ code: 'key.destroyed' });
+    }
     expect(await findings()).toEqual([]);
   }, 60_000);
 
@@ -330,7 +302,7 @@ describe('scrubArchive', () => {
   test('finds a changed byte of a page, of its wrap, and rows that do not fit, and names the page', async () => {
     const [owner, records] = await custodianWith(64);
     await fold();
-    const { id } = (await pageRows(owner))[0]!;
+    const { id } = (await sealed.pageRows(owner))[0]!;
     const flip = (column: string, at: number): Promise<unknown> =>
       db.database.pool.query(
         `UPDATE metadata_page SET ${column} = set_byte(${column}, $2, get_byte(${column}, $2) # 1)

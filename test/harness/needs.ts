@@ -32,7 +32,8 @@ export function testIf(
   reason: string,
   name: string,
   body: () => Promise<void> | void,
+  timeoutMs?: number,
 ): void {
-  if (condition) test(name, body);
+  if (condition) test(name, body, timeoutMs);
   else test.skip(`${name} [skipped: ${reason}]`, body);
 }

@@ -1,8 +1,9 @@
 // Between a transport and a route: session, role, one-time password, input, in this order. A refusal
 // is an event before it is an answer (docs/architecture.md §4: every denied attempt).
 import type { Committer } from '../../archive/committer/types.ts';
-import { PostsealError } from '../../kernel/errors.ts';
+import { type ErrorCode, PostsealError } from '../../kernel/errors.ts';
 import type { Pseudonyms } from '../../ledger/event/actor-keys.store.ts';
+import type { Actor } from '../../ledger/event/draft.ts';
 import { compileSchema, type Validator } from '../../platform/schema/validator.ts';
 import { personActor, type PersonSession } from '../person-actor.ts';
 import type { SignIn } from '../sign-in.ts';
@@ -25,10 +26,45 @@ export interface DispatchDeps {
 /** What a transport calls. Throws PostsealError; the transport turns it into problem+json. */
 export type Dispatch = (route: Route, request: RouteRequest) => Promise<unknown>;
 
-function mayCall(route: Route, by: PersonSession): boolean {
-  if (by.mustChange && route.beforePasswordChange !== true) return false;
-  if (route.access === 'anyone' || route.access === 'signed-in') return true;
-  return by.person.roles.some((role) => route.access.includes(role));
+type Refusal = Extract<
+  ErrorCode,
+  'access.signed-out' | 'access.password-change' | 'access.denied' | 'approval.self'
+>;
+
+/** Refusals that a handler finds out by itself, since they depend on the object. */
+const refusals: ReadonlySet<ErrorCode> = new Set<Refusal>(['access.denied', 'approval.self']);
+
+/** Why this caller may not; undefined if they may. */
+function refusalOf(route: Route, by: PersonSession | undefined): Refusal | undefined {
+  const { access } = route;
+  if (access === 'anyone') return undefined;
+  if (by === undefined) return 'access.signed-out';
+  if (by.mustChange && route.beforePasswordChange !== true) return 'access.password-change';
+  if (access === 'signed-in') return undefined;
+  return by.person.roles.some((role) => access.includes(role)) ? undefined : 'access.denied';
+}
+
+const nobody: Actor = { role: 'unknown', p: 'unknown', auth: 'none' };
+
+async function recordRefusal(
+  deps: DispatchDeps,
+  route: Route,
+  by: PersonSession | undefined,
+  reason: ErrorCode,
+): Promise<void> {
+  await deps.committer.record({
+    op: 'access.denied',
+    outcome: 'denied',
+    actor: by === undefined ? nobody : personActor(deps.pseudonyms, by),
+    objects:
+      by === undefined
+        ? []
+        : [
+            { t: 'ses', id: by.session },
+            { t: 'per', id: by.person.id },
+          ],
+    fields: { route: route.name, reason },
+  });
 }
 
 async function authorise(
@@ -37,22 +73,12 @@ async function authorise(
   token: string | undefined,
 ): Promise<PersonSession | undefined> {
   const by = token === undefined ? undefined : await deps.signIn.personSession(token);
-  if (route.access === 'anyone') return by;
-  if (by === undefined) throw new PostsealError('access.signed-out');
-  if (mayCall(route, by)) return by;
-  await deps.committer.record({
-    op: 'access.denied',
-    outcome: 'denied',
-    actor: personActor(deps.pseudonyms, by),
-    objects: [
-      { t: 'ses', id: by.session },
-      { t: 'per', id: by.person.id },
-    ],
-    fields: { route: route.name },
-  });
-  if (by.mustChange) throw new PostsealError('access.password-change', { route: route.name });
+  const reason = refusalOf(route, by);
+  if (reason === undefined) return by;
+  await recordRefusal(deps, route, by, reason);
+  if (reason !== 'access.denied') throw new PostsealError(reason, { route: route.name });
   const needs = Array.isArray(route.access) ? route.access.join(' or ') : String(route.access);
-  throw new PostsealError('access.denied', { route: route.name, needs });
+  throw new PostsealError(reason, { route: route.name, needs });
 }
 
 export function createDispatch(deps: DispatchDeps): Dispatch {
@@ -71,6 +97,13 @@ export function createDispatch(deps: DispatchDeps): Dispatch {
     const by = await authorise(deps, route, request.token);
     check(route, request.input);
     const { input, ip, body } = request;
-    return route.run({ input, by, ip, ...(body === undefined ? {} : { body }) });
+    try {
+      return await route.run({ input, by, ip, ...(body === undefined ? {} : { body }) });
+    } catch (error) {
+      if (error instanceof PostsealError && refusals.has(error.code)) {
+        await recordRefusal(deps, route, by, error.code);
+      }
+      throw error;
+    }
   };
 }

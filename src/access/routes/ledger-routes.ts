@@ -44,12 +44,19 @@ function filterOf(input: QueryInput): LedgerFilter {
     ...(op === undefined ? {} : { op: [op] }),
     ...(outcome === undefined ? {} : { outcome }),
     ...(object === undefined ? {} : { object }),
-    ...(from === undefined ? {} : { from }),
-    ...(to === undefined ? {} : { until: to }),
+    ...(from === undefined ? {} : { from: instantOf(from, 'from') }),
+    ...(to === undefined ? {} : { until: instantOf(to, 'to') }),
     ...(after === undefined ? {} : { after: Number(after) }),
-    order: 'oldest',
+    // Who says where to begin reads on from there; all others want to know what happened last.
+    order: from === undefined && after === undefined ? 'newest' : 'oldest',
     limit: limit === undefined ? limitDefault : Number(limit),
   };
+}
+
+/** The pattern lets dates through that no calendar has. */
+function instantOf(text: string, name: string): string {
+  if (Number.isNaN(Date.parse(text))) throw new PostsealError('usage', { [name]: text });
+  return text;
 }
 
 function shown(row: LedgerRow): object {
@@ -80,7 +87,7 @@ export function ledgerRoutes(deps: LedgerRoutesDeps): readonly Route[] {
       name: 'ledger.query',
       method: 'GET',
       path: '/ledger/events',
-      summary: 'List events of the ledger',
+      summary: 'List events of the ledger, the newest last',
       access,
       input: objectSchema(
         {
@@ -95,9 +102,11 @@ export function ledgerRoutes(deps: LedgerRoutesDeps): readonly Route[] {
         ['op', 'outcome', 'object', 'from', 'to', 'after', 'limit'],
       ),
       async run({ input, by }) {
-        const { rows } = await queryLedger(deps.database.pool, filterOf(input));
+        const filter = filterOf(input);
+        const { rows } = await queryLedger(deps.database.pool, filter);
         await recordLook(deps, by, { what: 'query', rows: rows.length });
-        return rows.map(shown);
+        const inOrder = filter.order === 'newest' ? rows.toReversed() : rows;
+        return inOrder.map(shown);
       },
     }),
     route({

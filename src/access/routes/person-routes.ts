@@ -2,6 +2,7 @@
 import { PostsealError } from '../../kernel/errors.ts';
 import { Secret } from '../../kernel/secret.ts';
 import type { Pseudonyms } from '../../ledger/event/actor-keys.store.ts';
+import { approvalTable } from '../approval-table.ts';
 import type { Approvals } from '../approvals.ts';
 import { personActor, type PersonSession } from '../person-actor.ts';
 import type { Person } from '../person.store.ts';
@@ -19,6 +20,14 @@ export interface PersonRoutesDeps {
 
 const text = { type: 'string', minLength: 1, maxLength: 1024 };
 const roleSchema = { type: 'string', enum: [...roles] };
+
+const uuid = { type: 'string', pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' };
+
+/** The system administrator resets a security administrator only; all others are the latter's. */
+function requireResetter(person: Person, by: PersonSession): void {
+  const may = by.person.roles.includes('security-admin') || person.roles.includes('security-admin');
+  if (!may) throw new PostsealError('access.denied', { needs: 'security-admin' });
+}
 
 function signedIn(by: PersonSession | undefined): PersonSession {
   if (by === undefined) throw new PostsealError('access.signed-out');
@@ -140,15 +149,21 @@ function administrationRoutes(deps: PersonRoutesDeps): Route[] {
       method: 'POST',
       path: '/persons/:name/reset',
       summary: 'Reset a password: proposes first, acts with the granted approval',
-      access: ['security-admin'],
-      input: objectSchema({ name: text, approval: text }, ['approval']),
+      access: approvalTable['person.reset'].proposes,
+      input: objectSchema({ name: text, approval: uuid }, ['approval']),
       async run({ input, by }) {
         const person = await deps.persons.find(input.name);
+        requireResetter(person, signedIn(by));
         if (input.approval === undefined) {
           const subject = { person: person.id };
           return { proposed: await deps.approvals.propose('person.reset', subject, signedIn(by)) };
         }
-        const password = await deps.persons.reset(person, input.approval, actorOf(by));
+        const actor = personActor(
+          deps.pseudonyms,
+          signedIn(by),
+          approvalTable['person.reset'].proposes,
+        );
+        const password = await deps.persons.reset(person, input.approval, actor);
         return { ...shown(person), oneTimePassword: password };
       },
     }),

@@ -1,19 +1,12 @@
 // Commands about mail accounts.
-import { exitCode, PostsealError } from '../../kernel/errors.ts';
-import type { CliCall, Verb } from '../verb.ts';
+import { exitCode } from '../../kernel/errors.ts';
+import { type CliCall, passwordStdin, type Verb } from '../verb.ts';
 
 const columns = ['name', 'state', 'id'];
 const name = { name: 'NAME', text: 'name of the account, usually its address' };
-const passwordStdin = {
-  'password-stdin': {
-    type: 'boolean',
-    text: 'read the password from standard input',
-    required: true,
-  },
-} as const;
 
 async function show(call: CliCall, answer: Promise<unknown>): Promise<0> {
-  call.out.table([(await answer) as object], columns);
+  call.out.item((await answer) as object, columns);
   return exitCode.done;
 }
 
@@ -27,8 +20,7 @@ export const accountVerbs: readonly Verb[] = [
     arguments: [name],
     options: passwordStdin,
     async run(call) {
-      if (!call.flag('password-stdin')) throw new PostsealError('usage');
-      const password = await call.readStandardInput();
+      const password = await call.readPassword('new');
       const json = { name: call.args[0], password };
       return show(call, call.api.call({ method: 'POST', path: '/accounts', json }));
     },
@@ -65,10 +57,8 @@ export const accountVerbs: readonly Verb[] = [
     async run(call) {
       const json = { address: call.args[1] };
       const path = `${pathOf(call)}/aliases`;
-      call.out.table(
-        [(await call.api.call({ method: 'POST', path, json })) as object],
-        ['name', 'address'],
-      );
+      const answer = await call.api.call({ method: 'POST', path, json });
+      call.out.item(answer as object, ['name', 'address']);
       return exitCode.done;
     },
   },
@@ -79,8 +69,7 @@ export const accountVerbs: readonly Verb[] = [
     arguments: [name],
     options: passwordStdin,
     async run(call) {
-      if (!call.flag('password-stdin')) throw new PostsealError('usage');
-      const json = { password: await call.readStandardInput() };
+      const json = { password: await call.readPassword('new') };
       return show(call, call.api.call({ method: 'POST', path: `${pathOf(call)}/password`, json }));
     },
   },

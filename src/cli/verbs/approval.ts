@@ -10,7 +10,7 @@ async function decide(call: CliCall, decision: 'grant' | 'deny'): Promise<0> {
   const text = call.option('reason');
   const json = { decision, ...(text === undefined ? {} : { reason: text }) };
   const path = `/approvals/${encodeURIComponent(call.args[0] ?? '')}/decision`;
-  call.out.table([(await call.api.call({ method: 'POST', path, json })) as object], columns);
+  call.out.item((await call.api.call({ method: 'POST', path, json })) as object, columns);
   return exitCode.done;
 }
 

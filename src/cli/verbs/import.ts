@@ -1,7 +1,6 @@
 // Imports of mail from files: the command reads them and streams framed items to the server, which
 // answers one line an item.
 import { createWriteStream } from 'node:fs';
-import { Readable } from 'node:stream';
 import { exitCode, PostsealError } from '../../kernel/errors.ts';
 import { frameItem, type ImportItem, type LineEnds } from '../../intake/import/import-item.ts';
 import { readEml, readMaildir, type ReadOptions } from '../../intake/import/read-files.ts';
@@ -70,7 +69,7 @@ async function runImport(call: CliCall, format: string): Promise<0 | 1> {
   const progress = call.out.progress(`import ${format}`);
   let read = 0;
   let answered = 0;
-  const stream = Readable.from(framed(source.reader(paths, options), () => (read += 1)));
+  const stream = framed(source.reader(paths, options), () => (read += 1));
   let summary: unknown;
   const failures: string[] = [];
   try {
@@ -94,6 +93,7 @@ async function runImport(call: CliCall, format: string): Promise<0 | 1> {
     progress.stop();
     results?.end();
   }
+  if (summary === undefined) throw new PostsealError('server.connection-lost');
   const { stored, present, failed } = summary as {
     stored: number;
     present: number;

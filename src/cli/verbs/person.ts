@@ -1,24 +1,16 @@
 // Commands about persons: sign in and out, create, roles, passwords.
 import { exitCode, PostsealError } from '../../kernel/errors.ts';
-import { removeSession, writeSession } from '../session-file.ts';
-import type { CliCall, Verb } from '../verb.ts';
+import { type CliCall, passwordStdin, type Verb } from '../verb.ts';
 
 const columns = ['name', 'fullName', 'state', 'roles'];
 const name = { name: 'NAME', text: 'name of the person' };
-const passwordStdin = {
-  'password-stdin': {
-    type: 'boolean',
-    text: 'read the password from standard input',
-    required: true,
-  },
-} as const;
 
 async function print(
   call: CliCall,
   answer: Promise<unknown>,
   extra: readonly string[] = [],
 ): Promise<0> {
-  call.out.table([(await answer) as object], [...columns, ...extra]);
+  call.out.item((await answer) as object, [...columns, ...extra]);
   return exitCode.done;
 }
 
@@ -29,13 +21,14 @@ const login: Verb = {
   arguments: [name],
   options: passwordStdin,
   async run(call) {
-    const json = { name: call.args[0], password: await call.readStandardInput() };
-    const answer = await call.api.call({ method: 'POST', path: '/sessions', json });
+    const json = { name: call.args[0], password: await call.readPassword('own') };
+    const request = { method: 'POST', path: '/sessions', json, anonymous: true } as const;
+    const answer = await call.api.call(request);
     const { token, ...person } = answer as { token: string; name: string; mustChange: boolean };
-    writeSession(call.offline.home(), { person: person.name, token });
+    call.session.save(person.name, token);
     if (person.mustChange)
       call.out.note('this is a one-time password: run postseal person password');
-    call.out.table([person], columns);
+    call.out.item(person, columns);
     return exitCode.done;
   },
 };
@@ -46,7 +39,7 @@ const logout: Verb = {
   summary: 'End the session of this home',
   async run(call) {
     await call.api.call({ method: 'DELETE', path: '/sessions/current' });
-    removeSession(call.offline.home());
+    call.session.forget();
     call.out.result({ ended: true }, ['signed out']);
     return exitCode.done;
   },
@@ -58,9 +51,9 @@ const password: Verb = {
   summary: 'Set your own password; sign in again afterwards',
   options: passwordStdin,
   async run(call) {
-    const json = { password: await call.readStandardInput() };
+    const json = { password: await call.readPassword('new') };
     await call.api.call({ method: 'POST', path: '/persons/current/password', json });
-    removeSession(call.offline.home());
+    call.session.forget();
     call.out.result({ changed: true }, ['password changed; sign in again']);
     return exitCode.done;
   },
@@ -124,7 +117,7 @@ const administration: readonly Verb[] = [
       const { id } = answer.proposed as { id: string };
       call.out.result(answer, [
         `proposed ${id}`,
-        `a system administrator grants it: postseal approval grant ${id}`,
+        `another administrator grants it: postseal approval grant ${id}`,
       ]);
       return exitCode.done;
     },

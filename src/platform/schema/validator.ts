@@ -19,14 +19,17 @@ export function compileSchema(schema: JsonSchema): Validator {
   const validate = ajv.compile(schema);
   return (value) => {
     if (validate(value)) return [];
-    return (validate.errors ?? []).map((error) => ({
-      at: error.instancePath,
-      text: `${error.message ?? 'is wrong'}${unknownMember(error.params)}`,
-    }));
+    return (validate.errors ?? []).map(({ instancePath, message, params }) => {
+      const name: unknown = (params as Readonly<Record<string, unknown>>)['additionalProperty'];
+      // Where a member is not known the place is the member, not the object around it.
+      return typeof name === 'string'
+        ? { at: `${instancePath}/${pointerToken(name)}`, text: 'is not known' }
+        : { at: instancePath, text: message ?? 'is wrong' };
+    });
   };
 }
 
-function unknownMember(params: Readonly<Record<string, unknown>>): string {
-  const name = params['additionalProperty'];
-  return typeof name === 'string' ? `: ${name}` : '';
+/** RFC 6901 §3. */
+function pointerToken(name: string): string {
+  return name.replaceAll('~', '~0').replaceAll('/', '~1');
 }
