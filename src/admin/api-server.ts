@@ -115,6 +115,7 @@ function addRoute(server: FastifyInstance, route: Route, dispatch: Dispatch, log
         reply.header('cache-control', 'no-store');
         if (isStream(answer)) {
           const lines = jsonLines(answer, route.name, log);
+          reply.raw.once('close', () => void lines.return(undefined));
           return await reply.type('application/x-ndjson').send(streamOf(lines));
         }
         return await reply.type('application/json').send(JSON.stringify(answer ?? null));
@@ -145,6 +146,11 @@ export async function startApiServer(options: {
     forceCloseConnections: true,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: parameterCharactersMax },
+    // A path that cannot be decoded never comes to a route or to the handlers below.
+    frameworkErrors: (_error, _request, reply) => {
+      const error = new PostsealError('usage', { request: 'malformed' });
+      void sendProblem(reply, error, { log, route: 'unknown', status: 400 });
+    },
   });
   // Raw bytes are left on the request for routes that stream them.
   server.addContentTypeParser(rawBytes, (_request, _payload, done) => done(null));

@@ -23,7 +23,6 @@ const statuses: Readonly<Record<string, number>> = {
   'person.unknown': 404,
   'approval.unknown': 404,
   'mailbox.unknown': 404,
-  'session.unknown': 404,
   'limit.message-size': 413,
   internal: 500,
 };

@@ -160,7 +160,7 @@ describe('input', () => {
     [{}, '/'],
     [{ name: 7 }, '/name'],
     [{ name: 'too long' }, '/name'],
-    [{ name: 'ok', more: 1 }, '/'],
+    [{ name: 'ok', more: 1 }, '/more'],
     [null, '/'],
     ['text', '/'],
     [[], '/'],

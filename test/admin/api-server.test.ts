@@ -67,7 +67,6 @@ function send(
     outgoing.end(body);
   });
 }
-const typeOf = ({ headers }: Answer) => headers['content-type']?.split(';')[0];
 const json = { 'content-type': 'application/json' };
 const bytes = { 'content-type': 'application/octet-stream' };
 

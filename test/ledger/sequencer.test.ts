@@ -53,8 +53,11 @@ describe('createSequencer', () => {
     // The origin comes first; an anchor may be among them or follow.
     expect(size - (1 + 20 + 3 * 190)).toBeLessThan(2);
     const report = await ledger.verify();
-    expect(report).toMatchObject({ verdict: 'clean', size, findings: [], notices: [], boots: 2 });
-    expect(report.checkpoint?.size).toBe(size);
+    expect(report).toMatchObject({ verdict: 'clean', findings: [], notices: [], boots: 2 });
+    // The anchor of the start may come before or after the checkpoint that was waited for.
+    expect(report.size - size).toBeLessThan(2);
+    expect(report.size).toBeGreaterThanOrEqual(size);
+    expect(report.checkpoint?.size).toBeGreaterThanOrEqual(size);
     expect(await inboxAgeMs(db.database.pool)).toBe(0);
     const first = await queryLedger(db.database.pool, { order: 'oldest', limit: 1 });
     expect(first.rows[0]).toMatchObject({ seq: 0, op: 'log.origin' });
