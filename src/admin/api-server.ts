@@ -60,7 +60,9 @@ function inputOf(route: Route, request: FastifyRequest): Record<string, unknown>
 function requestOf(route: Route, request: FastifyRequest): RouteRequest {
   const token = /^Bearer ([\w-]{1,200})$/.exec(request.headers.authorization ?? '')?.[1];
   const base = { token, input: inputOf(route, request), ip: localAddress };
-  return route.body === 'stream' ? { ...base, body: request.raw } : base;
+  if (route.body !== 'stream') return base;
+  // A handler that stops early must not destroy the request: its answer still has to be read.
+  return { ...base, body: request.raw.iterator({ destroyOnReturn: false }) };
 }
 
 function isStream(value: unknown): value is AsyncIterable<unknown> {
@@ -82,15 +84,16 @@ function streamOf(lines: AsyncGenerator<string>): Readable {
 
 async function* jsonLines(
   items: AsyncIterable<unknown>,
-  route: string,
-  log: Log,
+  about: { readonly route: string; readonly log: Log; readonly drain: () => void },
 ): AsyncGenerator<string> {
+  const { route, log, drain } = about;
   try {
     for await (const item of items) yield `${JSON.stringify(item)}\n`;
   } catch (error) {
     // The status line has gone out already: the last line tells how it ended.
     const failure = known(error);
     if (failure.code === 'internal') log.error('api.request.failed', { route, error });
+    drain();
     yield `${JSON.stringify({ problem: problemOf(failure) })}\n`;
   }
 }
@@ -114,7 +117,7 @@ function addRoute(server: FastifyInstance, route: Route, dispatch: Dispatch, log
         const answer = await dispatch(route, requestOf(route, request));
         reply.header('cache-control', 'no-store');
         if (isStream(answer)) {
-          const lines = jsonLines(answer, route.name, log);
+          const lines = jsonLines(answer, { ...about, drain: () => void request.raw.resume() });
           reply.raw.once('close', () => void lines.return(undefined));
           return await reply.type('application/x-ndjson').send(streamOf(lines));
         }

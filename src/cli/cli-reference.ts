@@ -9,7 +9,9 @@ Generated from \`src/cli/verbs/\` by \`npm run docs\`; do not edit.
 
 \`npx postseal <noun> <verb> [--flags]\` in the checkout. Every command takes \`--json\` (the result as JSON),
 \`--home DIR\`, \`--config FILE\` and \`--help\`. Results go to standard output, everything else to standard
-error. Passwords are read from standard input, never from arguments.
+error. Passwords are asked on the terminal or read from standard input, never taken from arguments. A script
+names a person in \`POSTSEAL_PERSON\` and a file with the password in \`POSTSEAL_PASSWORD_FILE\`; each command then
+signs in and out.
 `;
 
 const exits: Readonly<Record<keyof typeof exitCode, string>> = {

@@ -241,11 +241,14 @@ describe('streams', () => {
 
   test('that nobody reads any more are ended', async () => {
     await new Promise<void>((resolve) => {
-      const outgoing = httpRequest({ socketPath, path: '/api/v1/endless' }, (response) => {
-        response.once('data', () => response.destroy());
-        response.on('error', () => undefined);
-        response.once('close', resolve);
-      });
+      const outgoing = httpRequest(
+        { socketPath, path: '/api/v1/endless', agent: false },
+        (response) => {
+          response.once('data', () => response.destroy());
+          response.on('error', () => undefined);
+          response.once('close', resolve);
+        },
+      );
       outgoing.on('error', () => undefined);
       outgoing.end();
     });

@@ -76,13 +76,13 @@ describe('loadConfig', () => {
     expect(error.exit).toBe(78);
     expect(Object.keys(error.fields).sort()).toEqual([
       '/limits/messageBytes',
-      '/listeners',
       '/listeners/imap/port',
+      '/listeners/imapx',
       '/tls/minVersion',
       '/workers',
       'file',
     ]);
-    expect(error.fields['/listeners']).toContain('imapx');
+    expect(error.fields['/listeners/imapx']).toContain('not known');
     expect(JSON.stringify(error.fields)).not.toContain('canary');
   });
 
