@@ -4,6 +4,8 @@ import tseslint from 'typescript-eslint';
 export default tseslint.config(
   {
     ignores: [
+      '.ci',
+      'bin',
       'node_modules',
       'var',
       'dist',
