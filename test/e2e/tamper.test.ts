@@ -179,11 +179,6 @@ async function expectFound(
     named: true,
     stderr: '',
   });
-  const after = await home.run(command);
-  expect({ code: after.code, clean: after.stdout.endsWith('\nclean\n') }).toEqual({
-    code: 0,
-    clean: true,
-  });
 }
 
 test('a stopped home is clean for both commands', async () => {
@@ -212,7 +207,7 @@ test.each(archiveFlips)(
   120_000,
 );
 
-test('changed back and stopped again, the home is clean', async () => {
+test('with every byte changed back, and stopped again, the home is clean', async () => {
   await database?.stop();
   database = undefined;
   expect(await home.ok(['ledger', 'verify'])).toMatch(/\nclean\n$/);
