@@ -21,15 +21,17 @@ import { type AlertBus, createAlertBus } from '../platform/alerts/alert-bus.ts';
 import type { Config } from '../platform/config/config.ts';
 import { createLogger, type RootLog } from '../platform/log/create-logger.ts';
 import { createHealth } from '../platform/metrics/health.ts';
-import { createMetrics } from '../platform/metrics/metrics.ts';
+import { createMetrics, type Metrics } from '../platform/metrics/metrics.ts';
 import { startMetricsServer } from '../platform/metrics/metrics-server.ts';
 import { openDatabase } from '../platform/postgres/database.ts';
 import { prepareRunFolder } from '../platform/postgres/run-folder.ts';
 import { openTlsKeeper } from '../platform/tls/tls-keeper.ts';
+import { countAlerts, measureNode } from './gauges.ts';
 import { openHomeDatabase } from './home-database.ts';
 import { startLedger } from './ledger-writer.ts';
 import { startKeys } from './key-child.ts';
 import { type NodeContext, nodeName } from './node-context.ts';
+import { startNodeJobs } from './node-jobs.ts';
 import { allRoutes } from './routes.ts';
 import { openServices, sealerFor, type Services, systemClock } from './services.ts';
 import { startWorkers, type Workers } from './workers.ts';
@@ -62,8 +64,14 @@ class Started {
   }
 }
 
+/** The workers, once they run: what is made before them asks through this. */
+interface Serving {
+  workers?: Workers;
+}
+
 interface Base {
   readonly config: Config;
+  readonly metrics: Metrics;
   readonly log: RootLog;
   readonly alerts: AlertBus;
   readonly started: Started;
@@ -88,7 +96,12 @@ async function openContext(base: Base): Promise<NodeContext> {
   }
 }
 
-async function openApi(base: Base, context: NodeContext, services: Services): Promise<void> {
+async function openApi(
+  base: Base,
+  context: NodeContext,
+  services: Services,
+  serving: Serving,
+): Promise<void> {
   const { config, log, started } = base;
   const approvals = createApprovals(services);
   const persons = createPersons({ ...services, approvals });
@@ -109,6 +122,11 @@ async function openApi(base: Base, context: NodeContext, services: Services): Pr
     credentials: createAccountCredentials(services),
     files: openTileFiles(join(config.home, 'ledger')),
     messageBytesMax: config.limits.messageBytes,
+    sessions: {
+      list: async () => (await serving.workers?.sessions()) ?? [],
+      kick: async (session) => ((await serving.workers?.kick({ session })) ?? 0) > 0,
+      kickAccount: async (account) => (await serving.workers?.kick({ account })) ?? 0,
+    },
   });
   const socketPath = join(prepareRunFolder(context.home), 'api.sock');
   const api = await startApiServer({ socketPath, routes, dispatch: createDispatch(services), log });
@@ -116,7 +134,7 @@ async function openApi(base: Base, context: NodeContext, services: Services): Pr
 }
 
 async function openMetrics(base: Base, services: Services): Promise<number | undefined> {
-  const { config, log, started } = base;
+  const { config, log, metrics, started } = base;
   const listener = config.listeners.metrics;
   if (!listener.enabled) return undefined;
   const health = createHealth();
@@ -132,7 +150,7 @@ async function openMetrics(base: Base, services: Services): Promise<number | und
     const ageMs = await inboxAgeMs(services.database.pool);
     if (ageMs > 10_000) throw new PostsealError('ledger.stalled', { ageMs });
   });
-  const server = await startMetricsServer({ listener, metrics: createMetrics(), health, log });
+  const server = await startMetricsServer({ listener, metrics, health, log });
   started.add(() => server.close());
   return server.port;
 }
@@ -170,7 +188,7 @@ async function startAll(base: Base): Promise<string> {
   });
   certificate.close();
   const unknownNames = UnknownNames.begin(randomBytes(32), systemClock.now());
-  const serving: { workers?: Workers } = {};
+  const serving: Serving = {};
   const services = await openServices({
     config,
     context,
@@ -181,8 +199,11 @@ async function startAll(base: Base): Promise<string> {
     flushOthers: async () => serving.workers?.flush(),
   });
   started.add(() => services.close());
-  await openApi(base, context, services);
+  await openApi(base, context, services, serving);
   const metrics = await openMetrics(base, services);
+  started.add(measureNode(base.metrics, services, () => serving.workers?.count ?? 0));
+  const jobs = await startNodeJobs({ config, context, log, alerts, services });
+  started.add(() => jobs.stop());
   const workers = await startWorkers({
     count: config.workers,
     context,
@@ -215,9 +236,14 @@ export async function startPrimary(config: Config): Promise<Primary> {
     fields: { role: 'primary' },
   });
   started.add(() => log.close());
-  const alerts = createAlertBus({ log, now: () => systemClock.now() });
+  const metrics = createMetrics();
+  const alerts = createAlertBus({
+    log,
+    now: () => systemClock.now(),
+    count: countAlerts(metrics),
+  });
   try {
-    const line = await startAll({ config, log, alerts, started });
+    const line = await startAll({ config, metrics, log, alerts, started });
     log.info('server.state.ready');
     return { readyLine: line, stop: () => started.stop() };
   } catch (error) {

@@ -8,7 +8,9 @@ import { keyRoutes } from '../access/routes/key-routes.ts';
 import { ledgerRoutes } from '../access/routes/ledger-routes.ts';
 import { personRoutes } from '../access/routes/person-routes.ts';
 import type { Route } from '../access/routes/route.ts';
+import { type LiveSessions, sessionRoutes } from '../imap/session-routes.ts';
 import { importRoutes } from '../intake/import/import-routes.ts';
+import type { AccountId } from '../kernel/ids.ts';
 import type { TileFiles } from '../ledger/tiles/tile-files.ts';
 import type { Services } from './services.ts';
 
@@ -19,13 +21,22 @@ export interface RoutesDeps {
   readonly credentials: AccountCredentials;
   readonly files: TileFiles;
   readonly messageBytesMax: number;
+  readonly sessions: LiveSessions & {
+    /** Ends every IMAP session of an account; how many there were. */
+    kickAccount(account: AccountId): Promise<number>;
+  };
 }
 
 export function allRoutes(deps: RoutesDeps): readonly Route[] {
-  const { services, persons, approvals, credentials, files, messageBytesMax } = deps;
+  const { services, persons, approvals, credentials, files, messageBytesMax, sessions } = deps;
   return [
     ...personRoutes({ ...services, persons, approvals }),
-    ...accountRoutes({ ...services, credentials }),
+    ...accountRoutes({
+      ...services,
+      credentials,
+      endSessions: (account) => sessions.kickAccount(account),
+    }),
+    ...sessionRoutes({ ...services, sessions }),
     ...approvalRoutes({ approvals }),
     ...importRoutes({ ...services, messageBytesMax }),
     ...ledgerRoutes({ ...services, files }),

@@ -9,7 +9,7 @@ import type { Database } from '../platform/postgres/database.ts';
 import type { BodyStore } from '../vault/packs/body-store.ts';
 import { createPackStore } from '../vault/packs/pack-store.ts';
 import { scrubKeys } from '../vault/service/scrub-keys.ts';
-import type { WithDatabase } from './offline.ts';
+import type { WithDatabase } from './with-database.ts';
 import { openScrubKeys, type ScrubKeys } from './scrub-keys.ts';
 
 const progressEvery = 64;

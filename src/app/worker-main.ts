@@ -7,14 +7,25 @@ import { createDelivery } from '../intake/lmtp/delivery.ts';
 import { type LmtpServer, startLmtpServer } from '../intake/lmtp/lmtp-server.ts';
 import { type ImapServer, startImapServer } from '../imap/listener.ts';
 import { imapSettingsDefault } from '../imap/deps.ts';
-import { createSessionTrace } from '../imap/session-trace.ts';
+import { createSessionTrace, type SessionTrace } from '../imap/session-trace.ts';
 import type { Config } from '../platform/config/config.ts';
 import { loadConfig } from '../platform/config/load-config.ts';
 import { createLogger, type RootLog } from '../platform/log/create-logger.ts';
+import { createMetrics } from '../platform/metrics/metrics.ts';
 import { openTlsKeeper, type TlsKeeper } from '../platform/tls/tls-keeper.ts';
+import { countDeliveries, measureWorker } from './gauges.ts';
 import { openServices, type Services } from './services.ts';
-import { type FromWorker, isPostsealMessage, type ToWorker } from './worker-messages.ts';
+import {
+  type Answers,
+  type FromWorker,
+  isPostsealMessage,
+  type Question,
+  type ToWorker,
+} from './worker-messages.ts';
 import { productVersion } from './version.ts';
+
+// Made at once: the primary adds up the metrics of every worker that it has, however young.
+const metrics = createMetrics();
 
 function say(message: FromWorker): void {
   if (process.connected) process.send?.(message);
@@ -22,6 +33,8 @@ function say(message: FromWorker): void {
 
 interface Running {
   readonly services: Services;
+  readonly imap: ImapServer;
+  readonly trace: SessionTrace;
   readonly log: RootLog;
   close(): Promise<void>;
 }
@@ -40,7 +53,11 @@ function portTaken(config: Config, error: unknown): unknown {
 async function startImap(
   config: Config,
   services: Services,
-  tls: { readonly log: RootLog; readonly certificate: TlsKeeper },
+  tls: {
+    readonly log: RootLog;
+    readonly certificate: TlsKeeper;
+    readonly trace: SessionTrace;
+  },
 ): Promise<ImapServer> {
   const { limits, listeners } = config;
   const at = (name: 'imap' | 'imaps') =>
@@ -66,7 +83,7 @@ async function startImap(
       committer: services.committer,
       signIn: services.signIn,
       log: tls.log,
-      trace: createSessionTrace(),
+      trace: tls.trace,
       clock: services.clock,
       secureContext: () => tls.certificate.context(),
       version: productVersion,
@@ -103,17 +120,18 @@ async function start(message: Extract<ToWorker, { postseal: 'start' }>): Promise
     log,
     now: () => new Date(),
   });
+  const trace = createSessionTrace();
   let imap: ImapServer | undefined;
   let lmtp: LmtpServer | undefined;
   try {
-    imap = await startImap(config, services, { log, certificate });
+    imap = await startImap(config, services, { log, certificate, trace });
     const renew = imap;
     certificate.onChange(() => renew.renewCertificate(certificate.options()));
     if (config.listeners.lmtp.enabled) {
       lmtp = await startLmtpServer({
         ...config.listeners.lmtp,
         messageBytesMax: config.limits.messageBytes,
-        delivery: createDelivery(services),
+        delivery: countDeliveries(createDelivery(services), metrics),
         mailboxes: services.mailboxes,
         log,
       });
@@ -121,12 +139,17 @@ async function start(message: Extract<ToWorker, { postseal: 'start' }>): Promise
   } catch (error) {
     throw portTaken(config, error);
   }
+  const { committer } = services;
+  const stopMeasuring = measureWorker(metrics, { committer, connections: () => imap.connections });
   const ports = { imap: imap.imap?.port, imaps: imap.imaps?.port, lmtp: lmtp?.port };
   say({ postseal: 'listening', ports });
   return {
     services,
+    imap,
+    trace,
     log,
     async close() {
+      stopMeasuring();
       certificate.close();
       await Promise.all([imap.close(), lmtp?.close()]);
       await services.close();
@@ -137,6 +160,31 @@ async function start(message: Extract<ToWorker, { postseal: 'start' }>): Promise
 
 let running: Running | undefined;
 
+/** A worker that does not serve yet has no keys and no sessions. */
+async function answer(question: Question): Promise<Answers[keyof Answers]> {
+  switch (question.what) {
+    case 'flush':
+      running?.services.archive.flushCaches();
+      return null;
+    case 'sessions':
+      return running?.trace.recent() ?? [];
+    case 'kick':
+      return running === undefined ? 0 : kick(running, question);
+  }
+}
+
+async function kick(
+  { imap, trace }: Running,
+  of: Extract<Question, { what: 'kick' }>,
+): Promise<number> {
+  const wanted = trace
+    .recent()
+    .filter(({ closedAt }) => closedAt === undefined)
+    .filter(({ id, account }) => ('session' in of ? id === of.session : account === of.account));
+  const kicked = await Promise.all(wanted.map(({ id }) => imap.kick(id)));
+  return kicked.filter((found) => found).length;
+}
+
 function take(message: ToWorker): void {
   switch (message.postseal) {
     case 'start':
@@ -146,16 +194,19 @@ function take(message: ToWorker): void {
           const known =
             error instanceof PostsealError ? error : new PostsealError('internal', {}, error);
           if (known !== error) process.stderr.write(`${String((error as Error).stack)}\n`);
-          say({ postseal: 'failed', code: known.code, fields: known.fields });
+          // Said, then gone: the primary starts another one where that helps.
+          const failed = { postseal: 'failed', code: known.code, fields: known.fields } as const;
+          process.send?.(failed satisfies FromWorker, undefined, {}, () => process.exit(1));
         },
       );
       return;
     case 'stop':
       void (running?.close() ?? Promise.resolve()).finally(() => process.exit(0));
       return;
-    case 'flush':
-      running?.services.archive.flushCaches();
-      say({ postseal: 'flushed', id: message.id });
+    case 'ask':
+      void answer(message.question).then((given) =>
+        say({ postseal: 'answered', id: message.id, answer: given }),
+      );
       return;
     case 'sign-in-failed':
       running?.services.throttle.failed(message.nameKey, message.ip, running.services.clock.now());

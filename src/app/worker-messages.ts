@@ -1,7 +1,24 @@
 // What the primary and its workers say to each other over IPC, beside the hints of
 // platform/hints/cluster-hints.ts.
 import type { DayKey } from '../access/unknown-names.ts';
+import type { TracedSession } from '../imap/session-trace.ts';
 import type { NodeContext } from './node-context.ts';
+
+/** What the primary asks every worker, and what each answers. */
+export interface Answers {
+  /** Forget every opened key. */
+  readonly flush: null;
+  /** The IMAP sessions of this worker, open and lately closed. */
+  readonly sessions: readonly TracedSession[];
+  /** Hang up one session, or every session of an account; how many there were. */
+  readonly kick: number;
+}
+
+export type Question =
+  | { readonly what: 'flush' }
+  | { readonly what: 'sessions' }
+  | { readonly what: 'kick'; readonly session: string }
+  | { readonly what: 'kick'; readonly account: string };
 
 export type ToWorker =
   | {
@@ -11,8 +28,8 @@ export type ToWorker =
       readonly unknownNames: DayKey;
     }
   | { readonly postseal: 'stop' }
-  /** Forget every opened key, then answer with `flushed` and the same number. */
-  | { readonly postseal: 'flush'; readonly id: number }
+  /** Answered by `answered` with the same number. */
+  | { readonly postseal: 'ask'; readonly id: number; readonly question: Question }
   /** A sign-in failed in another process of the node. */
   | { readonly postseal: 'sign-in-failed'; readonly nameKey: string; readonly ip: string };
 
@@ -29,7 +46,7 @@ export type FromWorker =
       readonly code: string;
       readonly fields: Readonly<Record<string, string | number | boolean>>;
     }
-  | { readonly postseal: 'flushed'; readonly id: number }
+  | { readonly postseal: 'answered'; readonly id: number; readonly answer: Answers[keyof Answers] }
   | { readonly postseal: 'sign-in-failed'; readonly nameKey: string; readonly ip: string };
 
 /** True for a message of this file; hints and others pass by. */

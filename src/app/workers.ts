@@ -4,12 +4,15 @@ import cluster, { type Worker } from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 import type { DayKey } from '../access/unknown-names.ts';
 import { type ErrorCode, errorRegistry, PostsealError } from '../kernel/errors.ts';
+import type { TracedSession } from '../imap/session-trace.ts';
 import type { AlertBus } from '../platform/alerts/alert-bus.ts';
 import type { Log } from '../platform/log/log.ts';
 import type { NodeContext } from './node-context.ts';
 import {
+  type Answers,
   type FromWorker,
   isPostsealMessage,
+  type Question,
   type ToWorker,
   type WorkerPorts,
 } from './worker-messages.ts';
@@ -19,6 +22,10 @@ export interface Workers {
   readonly count: number;
   /** Resolves when every worker has forgotten its opened keys. */
   flush(): Promise<void>;
+  /** IMAP sessions of all workers. */
+  sessions(): Promise<TracedSession[]>;
+  /** Hangs up; how many sessions there were. */
+  kick(of: { readonly session: string } | { readonly account: string }): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -32,7 +39,9 @@ export interface WorkersOptions {
   readonly onSignInFailure: (nameKey: string, ip: string) => void;
 }
 
+/** Before the first new start; doubled as long as it fails. */
 const restartMs = 500;
+const restartMsMax = 30_000;
 const stopMsMax = 15_000;
 
 function isCode(code: string): code is ErrorCode {
@@ -43,7 +52,7 @@ class WorkerPool implements Workers {
   readonly #options: WorkersOptions;
   #ports: WorkerPorts = { imap: undefined, imaps: undefined, lmtp: undefined };
   #stopping = false;
-  #flushes = 0;
+  #asked = 0;
 
   constructor(options: WorkersOptions) {
     this.#options = options;
@@ -66,35 +75,24 @@ class WorkerPool implements Workers {
   }
 
   async flush(): Promise<void> {
-    this.#flushes += 1;
-    const id = this.#flushes;
-    await Promise.all(
-      this.#all().map(
-        (worker) =>
-          new Promise<void>((resolve) => {
-            const done = (): void => {
-              worker.off('message', heard);
-              worker.off('exit', done);
-              resolve();
-            };
-            const heard = (message: unknown): void => {
-              if (!isPostsealMessage(message)) return;
-              const answer = message as FromWorker;
-              if (answer.postseal === 'flushed' && answer.id === id) done();
-            };
-            worker.on('message', heard);
-            // A worker that is gone has forgotten everything.
-            worker.on('exit', done);
-            this.#tell(worker, { postseal: 'flush', id });
-          }),
-      ),
-    );
+    await this.#ask({ what: 'flush' });
+  }
+
+  async sessions(): Promise<TracedSession[]> {
+    return (await this.#ask({ what: 'sessions' })).flat();
+  }
+
+  async kick(of: { readonly session: string } | { readonly account: string }): Promise<number> {
+    const counts = await this.#ask({ what: 'kick', ...of });
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   async stop(): Promise<void> {
     this.#stopping = true;
     await Promise.all(
       this.#all().map(async (worker) => {
+        // One that has ended by itself says so no more.
+        if (worker.isDead()) return;
         const gone = new Promise((resolve) => worker.once('exit', resolve));
         this.#tell(worker, { postseal: 'stop' });
         const late = setTimeout(() => worker.process.kill('SIGKILL'), stopMsMax);
@@ -106,6 +104,44 @@ class WorkerPool implements Workers {
 
   #all(): Worker[] {
     return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
+  }
+
+  /** Answers of all workers that live to give one. */
+  async #ask<Q extends Question>(question: Q): Promise<Answers[Q['what']][]> {
+    this.#asked += 1;
+    const id = this.#asked;
+    const answers = await Promise.all(
+      this.#all().map((worker) => this.#askOne(worker, id, question)),
+    );
+    return answers.flatMap((given) => (given === undefined ? [] : [given.answer]));
+  }
+
+  #askOne<Q extends Question>(
+    worker: Worker,
+    id: number,
+    question: Q,
+  ): Promise<{ readonly answer: Answers[Q['what']] } | undefined> {
+    return new Promise((resolve) => {
+      const done = (given?: { readonly answer: Answers[Q['what']] }): void => {
+        worker.off('message', heard);
+        worker.off('exit', gone);
+        resolve(given);
+      };
+      const heard = (message: unknown): void => {
+        if (!isPostsealMessage(message)) return;
+        const said = message as FromWorker;
+        // The worker answers the question that has this number, so the answer is of its kind.
+        if (said.postseal === 'answered' && said.id === id) {
+          done({ answer: said.answer as Answers[Q['what']] });
+        }
+      };
+      // A worker that is gone has forgotten everything.
+      const gone = (): void => done();
+      worker.on('message', heard);
+      worker.on('exit', gone);
+      if (worker.isDead() || !worker.isConnected()) done();
+      else this.#tell(worker, { postseal: 'ask', id, question });
+    });
   }
 
   #tell(worker: Worker, message: ToWorker): void {
@@ -142,15 +178,15 @@ class WorkerPool implements Workers {
     });
   }
 
-  #again(index: number): void {
+  #again(index: number, waitMs = restartMs): void {
     this.#options.alerts.raise({ class: 'P1', code: 'server.worker-died', fields: { index } });
     setTimeout(() => {
       if (this.#stopping) return;
       this.#fork(index).catch(() => {
         // The end was logged; the next try follows from here, since it never listened.
-        if (!this.#stopping) this.#again(index);
+        if (!this.#stopping) this.#again(index, Math.min(waitMs * 2, restartMsMax));
       });
-    }, restartMs);
+    }, waitMs);
   }
 
   #passOn(from: Worker, failure: Extract<FromWorker, { postseal: 'sign-in-failed' }>): void {

@@ -247,6 +247,7 @@ export const errorRegistry = {
     true,
     1,
   ),
+  'session.unknown': spec('There is no such session.', 'see postseal session list', false, 1),
   internal: spec('Something went wrong inside.', 'see the log', false, 1),
 } as const satisfies Record<string, ErrorSpec>;
 

@@ -38,7 +38,11 @@ export interface TestHome {
   readonly env: NodeJS.ProcessEnv;
   start(): Promise<TestServer>;
   /** `postseal …` in this home. */
-  run(args: readonly string[], input?: string): Promise<CommandResult>;
+  run(
+    args: readonly string[],
+    input?: string,
+    env?: Readonly<Record<string, string>>,
+  ): Promise<CommandResult>;
   /** Like `run`, but throws with the output unless the exit code is 0; answers standard output. */
   ok(args: readonly string[], input?: string): Promise<string>;
   createAccount(name: string): Promise<Account>;
@@ -127,8 +131,8 @@ export function createTestHome(config: Readonly<Record<string, unknown>> = {}): 
   const listeners = { imap: listener, imaps: listener, lmtp: listener, metrics: listener };
   writeFileSync(file, JSON.stringify({ listeners, ...config }));
   const env = { ...process.env, POSTSEAL_HOME: home, POSTSEAL_CONFIG: file };
-  const run = (args: readonly string[], input?: string): Promise<CommandResult> =>
-    runCommand(env, args, input);
+  const run: TestHome['run'] = (args, input, more = {}) =>
+    runCommand({ ...env, ...more }, args, input);
   const ok = async (args: readonly string[], input?: string): Promise<string> => {
     const result = await run(args, input);
     if (result.code !== 0) {

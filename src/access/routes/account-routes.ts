@@ -1,5 +1,6 @@
 // Routes of mail accounts: create, list, show, disable, alias, password.
 import { PostsealError } from '../../kernel/errors.ts';
+import type { AccountId } from '../../kernel/ids.ts';
 import { Secret } from '../../kernel/secret.ts';
 import type { Pseudonyms } from '../../ledger/event/actor-keys.store.ts';
 import type { Actor } from '../../ledger/event/draft.ts';
@@ -12,6 +13,8 @@ export interface AccountRoutesDeps {
   readonly mailboxes: MailboxService;
   readonly credentials: AccountCredentials;
   readonly pseudonyms: Pseudonyms;
+  /** Ends every open session of the account, in all processes. */
+  readonly endSessions: (account: AccountId) => Promise<number>;
 }
 
 const text = { type: 'string', minLength: 1, maxLength: 320 };
@@ -67,8 +70,10 @@ function changingRoutes(deps: AccountRoutesDeps): Route[] {
       access: administrators,
       input: named,
       async run({ input, by }) {
-        const { name } = await need(deps, input.name);
-        return shown(await deps.mailboxes.disableAccount({ name, actor: actorOf(deps, by) }));
+        const { id, name } = await need(deps, input.name);
+        const account = await deps.mailboxes.disableAccount({ name, actor: actorOf(deps, by) });
+        const sessionsEnded = await deps.endSessions(id);
+        return { ...shown(account), sessionsEnded };
       },
     }),
     route<{ name: string; address: string }>({
@@ -117,7 +122,9 @@ function passwordRoutes(deps: AccountRoutesDeps): Route[] {
         const account = await need(deps, input.name);
         const hash = await deps.credentials.check(Secret.fromText(input.password));
         await deps.credentials.set(account, hash, actorOf(deps, by));
-        return shown(account);
+        // Who knows the old password only is signed in no longer.
+        const sessionsEnded = await deps.endSessions(account.id);
+        return { ...shown(account), sessionsEnded };
       },
     }),
   ];

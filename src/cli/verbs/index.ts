@@ -7,11 +7,13 @@ import { keyVerbs } from './key.ts';
 import { ledgerVerbs } from './ledger.ts';
 import { personVerbs } from './person.ts';
 import { serverVerbs } from './server.ts';
+import { sessionVerbs } from './session.ts';
 
 export const verbs: readonly Verb[] = [
   ...serverVerbs,
   ...personVerbs,
   ...accountVerbs,
+  ...sessionVerbs,
   ...approvalVerbs,
   ...importVerbs,
   ...ledgerVerbs,

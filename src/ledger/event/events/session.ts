@@ -17,6 +17,13 @@ export const sessionEvents = {
     'A sign-in failed; an unknown name is kept only as a keyed hash of the day.',
   ),
   'session.ended': eventSpec('B', 'info', 'security', ['ses'], 'A session ended.'),
+  'session.kicked': eventSpec(
+    'B',
+    'notice',
+    'security',
+    ['ses'],
+    'An administrator ended the session of somebody else.',
+  ),
   'access.denied': eventSpec(
     'B',
     'warning',

@@ -1,0 +1,177 @@
+// What a node does by itself, through the durable queue: it verifies its own ledger, scrubs its own bytes,
+// folds metadata, and looks at what runs out. What it finds is an event and an alert. Times are UTC.
+import { foldMetadata } from '../archive/fold-metadata.ts';
+import type { Finding } from '../cli/offline.ts';
+import { PostsealError } from '../kernel/errors.ts';
+import { systemActor } from '../ledger/event/draft.ts';
+import { doctorChecks } from '../operate/doctor/index.ts';
+import type { AlertBus } from '../platform/alerts/alert-bus.ts';
+import type { Config } from '../platform/config/config.ts';
+import { createJobs, type JobHandler, type JobOptions } from '../platform/jobs/jobs.ts';
+import type { Log } from '../platform/log/log.ts';
+import { type Database, openDatabase } from '../platform/postgres/database.ts';
+import type { NodeContext } from './node-context.ts';
+import { scrubHome } from './scrub.ts';
+import { type Services, systemClock } from './services.ts';
+import { verifyHomeLedger } from './verify-ledger.ts';
+
+export interface NodeJobsDeps {
+  readonly config: Config;
+  readonly context: NodeContext;
+  readonly log: Log;
+  readonly alerts: AlertBus;
+  readonly services: Pick<Services, 'committer' | 'keys'>;
+}
+
+export interface NodeJobs {
+  /** Puts a job into the queue now, besides its schedule. */
+  send(name: NodeJobName): Promise<void>;
+  stop(): Promise<void>;
+}
+
+interface NodeJob {
+  readonly cron: string;
+  readonly options: JobOptions;
+  readonly run: (deps: NodeJobsDeps, database: Database, check: () => void) => Promise<void>;
+}
+
+/** Looks that tell what runs out or stands still; the others of doctor need a person. */
+const watched: ReadonlySet<string> = new Set([
+  'disk',
+  'certificate',
+  'clock',
+  'ledger',
+  'database',
+]);
+const hour = 3600;
+const foldPagesMax = 64;
+const pollSeconds = 5;
+
+async function report(
+  deps: NodeJobsDeps,
+  found: {
+    readonly op: 'ledger.verified' | 'scrub.run';
+    readonly alert: 'integrity.ledger' | 'integrity.pack';
+    readonly findings: readonly Finding[];
+    readonly fields: Readonly<Record<string, number>>;
+  },
+): Promise<void> {
+  const { op, alert, findings, fields } = found;
+  const [first] = findings;
+  // The alert goes first: where the event cannot be written, a person must know all the more.
+  if (first !== undefined) {
+    const about = { findings: findings.length, place: first.place };
+    deps.alerts.raise({ class: 'P0', code: alert, fields: about });
+  }
+  await deps.services.committer.record({
+    op,
+    outcome: first === undefined ? 'success' : 'failure',
+    actor: systemActor,
+    objects: [],
+    fields: { ...fields, findings: findings.length },
+  });
+}
+
+async function verifySelf(deps: NodeJobsDeps, database: Database, check: () => void) {
+  const options = { running: true, onProgress: check };
+  let size = 0;
+  let findings: readonly Finding[];
+  try {
+    const answer = await verifyHomeLedger(deps.config, database, options);
+    ({ size, findings } = answer);
+  } catch (error) {
+    if (!(error instanceof PostsealError && error.code === 'integrity.ledger')) throw error;
+    findings = [{ place: String(error.fields['place'] ?? 'ledger'), text: 'missing' }];
+  }
+  const fields = { size };
+  await report(deps, { op: 'ledger.verified', alert: 'integrity.ledger', findings, fields });
+}
+
+async function scrub(deps: NodeJobsDeps, database: Database, check: () => void): Promise<void> {
+  const about = { url: deps.context.databaseUrl, applied: [], running: true };
+  const { findings, frames, contents, wraps, cells, keys } = await scrubHome(
+    deps.config,
+    (_config, work) => work(database, about),
+    check,
+  );
+  const fields = { frames, contents, wraps, cells, keys };
+  await report(deps, { op: 'scrub.run', alert: 'integrity.pack', findings, fields });
+}
+
+async function watch(deps: NodeJobsDeps, database: Database): Promise<void> {
+  const context = {
+    config: deps.config,
+    database,
+    databaseProblem: undefined,
+    running: true,
+    now: systemClock.now(),
+  };
+  for (const { name, look } of doctorChecks) {
+    if (!watched.has(name)) continue;
+    const { verdict } = await look(context);
+    if (verdict === 'bad') deps.alerts.raise({ class: 'P1', code: `doctor.${name}` });
+  }
+}
+
+const registry = {
+  'ledger.verify-self': {
+    cron: '17 2 * * *',
+    options: { retries: 1, retrySeconds: 600, timeoutSeconds: 8 * hour },
+    run: verifySelf,
+  },
+  'archive.scrub': {
+    cron: '23 3 * * 0',
+    options: { retries: 1, retrySeconds: 600, timeoutSeconds: 20 * hour },
+    run: scrub,
+  },
+  'archive.fold-metadata': {
+    cron: '*/5 * * * *',
+    // The next tick is the retry.
+    options: { retries: 0, timeoutSeconds: hour },
+    run: async ({ services }, db) => {
+      await foldMetadata({ ...services, db }, { limitPages: foldPagesMax });
+    },
+  },
+  'home.watch': { cron: '41 * * * *', options: { retries: 1, retrySeconds: 60 }, run: watch },
+} as const satisfies Record<string, NodeJob>;
+
+export type NodeJobName = keyof typeof registry;
+
+/** Opens the queue on connections of its own, so that a long job never waits for a request or the reverse. */
+export async function startNodeJobs(deps: NodeJobsDeps): Promise<NodeJobs> {
+  const { log, alerts, context } = deps;
+  const database = await openDatabase({
+    url: context.databaseUrl,
+    poolMax: 3,
+    name: 'postseal jobs',
+    onConnectionLost: (error) => log.warn('postgres.connection.lost', { error }),
+  });
+  let stopping = false;
+  /** Called in the middle of long work: a stop does not wait for its end; the queue tries again. */
+  const check = (): void => {
+    if (stopping) throw new PostsealError('store.aborted', { reason: 'the server stops' });
+  };
+  const holder = `${context.node}/${String(process.pid)}`;
+  const jobs = createJobs({ database, log, alerts, holder, pollSeconds });
+  for (const [name, job] of Object.entries<NodeJob>(registry)) {
+    const handler: JobHandler = () => job.run(deps, database, check);
+    jobs.define(name, handler, job.options);
+    jobs.schedule(name, job.cron);
+  }
+  try {
+    await jobs.start();
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+  return {
+    async send(name) {
+      await jobs.send(name, {});
+    },
+    async stop() {
+      stopping = true;
+      await jobs.stop();
+      await database.close();
+    },
+  };
+}
