@@ -46,8 +46,13 @@ describe.each(storedHomes())('home %s', (name) => {
   let opening: Promise<void>;
   const open = async (): Promise<void> => {
     home = await restoreHome(folder);
-    ledgerOfThen = auditorReads(home.home);
-    server = await home.start();
+    try {
+      ledgerOfThen = auditorReads(home.home);
+      server = await home.start();
+    } catch (error) {
+      home.remove();
+      throw error;
+    }
   };
   beforeAll(() => (opening = open()), startMs);
   // Waits for a start that took longer than its hook may: its server must not outlive the run.
@@ -56,7 +61,8 @@ describe.each(storedHomes())('home %s', (name) => {
       () => true,
       () => false,
     );
-    if (opened) await server.stop();
+    if (!opened) return;
+    await server.stop();
     home.remove();
   }, startMs);
 
