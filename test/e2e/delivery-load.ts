@@ -20,6 +20,8 @@ export interface LoadOptions {
   readonly append: number;
 }
 
+const greetingMsMax = 10_000;
+
 const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
 /** A line-wise conversation in which every wait ends when the connection does. */
@@ -133,11 +135,16 @@ export class DeliveryLoad {
     const lines = new Lines(this.#options.ports().lmtp);
     const close = (): void => lines.destroy();
     this.#closers.add(close);
+    // A connection on its way to a worker that dies is never greeted (node:cluster forgets it). Mail
+    // servers give up after five minutes (RFC 5321 §4.5.3.2.1), we sooner.
+    const late = setTimeout(close, greetingMsMax);
     try {
       await lines.reply();
+      clearTimeout(late);
       await lines.ask('LHLO load.example.org');
       while (this.#running) await this.#transaction(lines, worker);
     } finally {
+      clearTimeout(late);
       close();
       this.#closers.delete(close);
     }
@@ -164,7 +171,7 @@ export class DeliveryLoad {
 
   async #append(worker: number): Promise<void> {
     const account = this.#account(worker);
-    const client = await RawImap.signedIn(this.#options.ports().imaps, account);
+    const client = await RawImap.signedIn(this.#options.ports().imaps, account, greetingMsMax);
     const close = (): void => client.destroy();
     this.#closers.add(close);
     try {

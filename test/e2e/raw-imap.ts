@@ -49,19 +49,21 @@ export class RawImap {
     socket.on('close', () => fail());
   }
 
-  /** Connects to the loopback and waits for the greeting. */
-  static async connect(port: number): Promise<RawImap> {
+  /** Connects to the loopback and waits for the greeting, at most `greetingMs`. */
+  static async connect(port: number, greetingMs = 60_000): Promise<RawImap> {
     const socket = tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
     const client = new RawImap(socket);
-    await client.#wait('*');
+    const late = setTimeout(() => socket.destroy(), greetingMs);
+    await client.#wait('*').finally(() => clearTimeout(late));
     return client;
   }
 
   static async signedIn(
     port: number,
     account: { readonly name: string; readonly password: string },
+    greetingMs?: number,
   ): Promise<RawImap> {
-    const client = await RawImap.connect(port);
+    const client = await RawImap.connect(port, greetingMs);
     await client.ok(`LOGIN "${account.name}" "${account.password}"`);
     return client;
   }
