@@ -15,7 +15,6 @@ export interface Terminal {
 /** One line, unseen; Ctrl-C interrupts the process as ever. */
 function readHidden(question: string, { input, output }: Terminal): Promise<string> {
   return new Promise((resolve) => {
-    output.write(question);
     let typed: string[] = [];
     const stop = (): void => {
       input.off('data', take);
@@ -45,6 +44,8 @@ function readHidden(question: string, { input, output }: Terminal): Promise<stri
     input.setRawMode(true);
     input.on('data', take);
     input.resume();
+    // Asked only now: what is typed the moment the question shows must find the echo off already.
+    output.write(question);
   });
 }
 

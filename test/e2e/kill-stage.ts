@@ -133,7 +133,9 @@ export class KillStage {
   }
 
   /** kill -9 of one child of the primary, which must come back by itself. */
-  async killChild(part: 'worker-main.ts' | 'vault/service/main.ts'): Promise<void> {
+  async killChild(
+    part: 'worker-main.ts' | 'vault/service/main.ts' | 'ledger/signer/main.ts',
+  ): Promise<void> {
     await this.#load(30);
     const { pid } = homeProcess(this.home.home, part);
     process.kill(pid, 'SIGKILL');

@@ -1,5 +1,5 @@
 // kill -9 in the middle of 32 parallel deliveries and some APPENDs: of the whole server, of its
-// PostgreSQL, of a worker and of the key service. `npm run soak` does the same twenty times each.
+// PostgreSQL, of a worker, of the key service and of the signer. `npm run soak` does the same twenty times each.
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { KillStage } from './kill-stage.ts';
 
@@ -14,6 +14,7 @@ const rounds = [
   { what: 'PostgreSQL', times: 2, kill: () => stage.killPostgres() },
   { what: 'a worker', times: 1, kill: () => stage.killChild('worker-main.ts') },
   { what: 'the key service', times: 1, kill: () => stage.killChild('vault/service/main.ts') },
+  { what: 'the signer', times: 1, kill: () => stage.killChild('ledger/signer/main.ts') },
 ];
 
 test.each(rounds)(

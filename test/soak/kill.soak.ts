@@ -13,6 +13,7 @@ const kills = [
   { what: 'PostgreSQL', kill: () => stage.killPostgres() },
   { what: 'a worker', kill: () => stage.killChild('worker-main.ts') },
   { what: 'the key service', kill: () => stage.killChild('vault/service/main.ts') },
+  { what: 'the signer', kill: () => stage.killChild('ledger/signer/main.ts') },
 ];
 
 test.each(kills)(
