@@ -23,7 +23,7 @@ export interface NodeServices {
   /** Ends the key service; `startKeys` brings it back. */
   stopKeys(): Promise<void>;
   startKeys(): Promise<void>;
-  /** Events waiting in the inbox, in the order of their ids. */
+  /** Events waiting in the inbox, in the order in which the sequencer takes them. */
   events(): Promise<
     readonly { readonly op: string; readonly out: string; readonly text: string }[]
   >;
@@ -68,12 +68,12 @@ export async function startNodeServices(): Promise<NodeServices> {
     stopKeys: async () => keys?.close(),
     async events() {
       const { rows } = await db.database.pool.query<{ body: Buffer }>(
-        'SELECT unnest(bodies) AS body FROM audit_inbox',
+        `SELECT b.body FROM audit_inbox i, unnest(i.bodies) WITH ORDINALITY AS b (body, place)
+         ORDER BY i.id, b.place`,
       );
       return rows
         .map(({ body }) => body.toString('utf8'))
-        .map((text) => ({ ...(JSON.parse(text) as { id: string; op: string; out: string }), text }))
-        .sort((a, b) => (a.id < b.id ? -1 : 1));
+        .map((text) => ({ ...(JSON.parse(text) as { op: string; out: string }), text }));
     },
     async close() {
       await services.close();

@@ -13,7 +13,6 @@ import { mix } from './mix.ts';
 
 export const workloads = [
   append,
-  lmtpDelivery,
   login,
   loginTls,
   selectSync,
@@ -22,4 +21,6 @@ export const workloads = [
   storeFlags,
   searchBody,
   mix,
+  // Last, since it makes every INBOX grow, and the faster server's more.
+  lmtpDelivery,
 ] as const;
