@@ -81,6 +81,7 @@ export const storeFlags = mailboxWorkload(
 export const searchBody = mailboxWorkload(
   'SEARCH BODY word, 200 messages',
   'searches/s',
-  (step) => `SEARCH 1:${inboxMessages} BODY "${['patch', 'kernel', 'meeting', 'nonesuch'][step % 4]!}"`,
+  (step) =>
+    `SEARCH 1:${inboxMessages} BODY "${['patch', 'kernel', 'meeting', 'nonesuch'][step % 4]!}"`,
   (reply) => reply.untagged.some((line) => line.startsWith('* SEARCH')),
 );
