@@ -131,6 +131,7 @@ async function start(message: Extract<ToWorker, { postseal: 'start' }>): Promise
       lmtp = await startLmtpServer({
         ...config.listeners.lmtp,
         messageBytesMax: config.limits.messageBytes,
+        recipientsMax: config.limits.recipientsPerMessage,
         delivery: countDeliveries(createDelivery(services), metrics),
         mailboxes: services.mailboxes,
         log,

@@ -13,6 +13,7 @@ let node: NodeServices;
 let server: LmtpServer;
 const accounts = new Map<string, Account>();
 const messageBytesMax = 100_000;
+const recipientsMax = 3;
 
 beforeAll(async () => {
   node = await startNodeServices();
@@ -30,6 +31,7 @@ beforeAll(async () => {
     host: '127.0.0.1',
     port: 0,
     messageBytesMax,
+    recipientsMax,
     delivery: createDelivery(node.services),
     mailboxes,
     log: node.log,
@@ -144,6 +146,40 @@ describe('LMTP', () => {
     expect(replies).toHaveLength(2);
     expect(replies.every((line) => line.startsWith('552 '))).toBe(true);
     expect(await inboxOf('ann@example.com')).toEqual(before);
+  });
+
+  test('puts off recipients above the limit, and delivers to those before it', async () => {
+    const before = await inboxOf('bob@example.com');
+    const lines = await session(
+      to('ann@example.com', 'bob@example.com', 'info@example.com', 'bob+more@example.com'),
+      'Subject: many\r\n\r\nx\r\n.\r\n',
+    );
+    expect(lines.filter((line) => line.startsWith('4'))).toEqual(['452 4.5.3 too many recipients']);
+    const replies = afterData(lines);
+    expect(replies).toHaveLength(recipientsMax);
+    expect(replies.every((line) => line.startsWith('250 2.0.0 sealed '))).toBe(true);
+    expect(await inboxOf('bob@example.com')).toHaveLength(before.length + 1);
+    // The limit is of a transaction, not of the connection.
+    const next = await session(
+      to('ann@example.com', 'bob@example.com', 'info@example.com'),
+      'Subject: 1\r\n\r\nx\r\n.\r\n',
+      to('bob+more@example.com'),
+      'Subject: 2\r\n\r\nx\r\n.\r\n',
+    );
+    expect(next.filter((line) => line.startsWith('250 2.0.0 sealed '))).toHaveLength(4);
+  });
+
+  test('owes a reply to each accepted RCPT, to a repeated one too, and one copy to the account', async () => {
+    const twice = to('ann@example.com', 'Ann@example.com');
+    const before = await inboxOf('ann@example.com');
+    const taken = afterData(await session(twice, 'Subject: twice\r\n\r\nx\r\n.\r\n'));
+    expect(taken).toHaveLength(2);
+    expect(taken[0]).toMatch(/^250 2\.0\.0 sealed /);
+    expect(taken[1]).toBe(taken[0]);
+    expect(await inboxOf('ann@example.com')).toHaveLength(before.length + 1);
+    const big = Buffer.alloc(messageBytesMax + 10, 'a\r\n');
+    const refused = afterData(await session(twice, big, '\r\n.\r\n'));
+    expect(refused.map((line) => line.slice(0, 3))).toEqual(['552', '552']);
   });
 
   test('an unfinished message leaves nothing behind', async () => {

@@ -24,22 +24,29 @@ export interface LmtpServerOptions {
   readonly host: string;
   readonly port: number;
   readonly messageBytesMax: number;
+  /** More of them are put off one by one (RFC 5321 §4.5.3.1.8, §4.5.3.1.10). */
+  readonly recipientsMax: number;
   readonly delivery: Delivery;
   readonly mailboxes: Pick<MailboxService, 'resolveAddress'>;
   readonly log: Log;
 }
 
-/** Accounts of the recipients accepted so far, in order, for one transaction of one connection. */
-type Recipients = Map<string, Account>;
+interface Recipient {
+  readonly address: SMTPServerAddress;
+  readonly account: Account;
+}
 
-const recipientsMax = 1_000;
+/** One for each RCPT that was accepted, in order, for one transaction of one connection. */
+type Recipients = Recipient[];
 
 async function acceptRecipient(
   options: LmtpServerOptions,
   recipients: Recipients,
   address: SMTPServerAddress,
 ): Promise<void> {
-  if (recipients.size >= recipientsMax) throw new LmtpRefusal(452, '4.5.3 too many recipients');
+  if (recipients.length >= options.recipientsMax) {
+    throw new LmtpRefusal(452, '4.5.3 too many recipients');
+  }
   const account = await options.mailboxes.resolveAddress(address.address);
   if (account?.state !== 'active') {
     await options.delivery.refused(account === undefined ? 'unknown' : 'disabled');
@@ -48,7 +55,7 @@ async function acceptRecipient(
       account === undefined ? '5.1.1 no such recipient' : '5.2.1 account disabled',
     );
   }
-  recipients.set(address.address, account);
+  recipients.push({ address, account });
 }
 
 async function deliver(
@@ -57,12 +64,11 @@ async function deliver(
   stream: SMTPServerDataStream,
   session: SMTPServerSession,
 ): Promise<readonly (string | LmtpRefusal)[]> {
-  const accounts = session.envelope.rcptTo.map(({ address }) => recipients.get(address));
   const from = session.envelope.mailFrom;
   const results = await options.delivery.deliver({
-    accounts: accounts.flatMap((account) => account ?? []),
+    accounts: recipients.map(({ account }) => account),
     from: from === false ? '' : from.address,
-    to: session.envelope.rcptTo.map(({ address }) => address),
+    to: recipients.map(({ address }) => address.address),
     bytes: limited(stream, options.messageBytesMax),
   });
   return results.map((result: Delivered | PostsealError) => {
@@ -109,15 +115,18 @@ export async function startLmtpServer(options: LmtpServerOptions): Promise<LmtpS
     socketTimeout: 300_000,
     closeTimeout: 10_000,
     onMailFrom(_address, session, done) {
-      transactions.set(session, new Map());
+      transactions.set(session, []);
       done();
     },
     onRcptTo(address, session, done) {
-      const recipients = transactions.get(session) ?? new Map<string, Account>();
+      const recipients = transactions.get(session) ?? [];
       settle(log, acceptRecipient(options, recipients, address), (error) => done(error));
     },
     onData(stream, session, done) {
-      const recipients = transactions.get(session) ?? new Map<string, Account>();
+      const recipients = transactions.get(session) ?? [];
+      // The library keeps an address once, and counts the replies to a refused message by its own list;
+      // a reply is owed to each RCPT that was accepted, to a repeated one too (RFC 2033 §4.2).
+      session.envelope.rcptTo = recipients.map(({ address }) => address);
       settle(log, deliver(options, recipients, stream, session), (error, replies) => {
         // What is left of a refused message is read off, or its reply would never be sent.
         stream.resume();
