@@ -5,8 +5,13 @@ import type { DoctorAnswer } from '../operate/doctor/doctor-check.ts';
 import type { Config } from '../platform/config/config.ts';
 import { homeLockHolder } from '../platform/home/lock.ts';
 import { type Database, openDatabase } from '../platform/postgres/database.ts';
+import { createKeyClient } from '../vault/keys/client.ts';
+import type { KeyStatus } from '../vault/keys/types.ts';
 import { runningDatabaseUrl } from './home-database.ts';
+import { keySocketOf } from './node-context.ts';
 import { systemClock } from './services.ts';
+
+const keyAnswerMsMax = 2_000;
 
 /** The database of a running server or of DATABASE_URL; a stopped embedded one is not started for this. */
 async function tryDatabase(config: Config, running: boolean): Promise<Database | string> {
@@ -22,12 +27,27 @@ async function tryDatabase(config: Config, running: boolean): Promise<Database |
   }
 }
 
+/** Undefined where no server runs, and where its key service does not answer soon. */
+async function tryKeys(config: Config, running: boolean): Promise<KeyStatus | undefined> {
+  if (!running) return undefined;
+  const keys = createKeyClient({ socketPath: keySocketOf(config.home), timeoutMs: keyAnswerMsMax });
+  try {
+    return await keys.status();
+  } catch {
+    // Other checks and `key status` tell why; here the profile has to do.
+    return undefined;
+  } finally {
+    await keys.close();
+  }
+}
+
 export async function examine(
   config: Config,
 ): Promise<readonly (DoctorAnswer & { readonly name: string })[]> {
   const running = homeLockHolder(config.home) !== undefined;
   const found = await tryDatabase(config, running);
   const database = typeof found === 'string' ? undefined : found;
+  const keys = await tryKeys(config, running);
   const databaseProblem = typeof found === 'string' ? found : undefined;
   try {
     return await examineHome({
@@ -35,6 +55,7 @@ export async function examine(
       database,
       databaseProblem,
       running,
+      keys,
       now: systemClock.now(),
     });
   } finally {

@@ -1,9 +1,10 @@
 // The key service of a node, as a child process of the primary, with its troubles told to log and alerts.
 import { join } from 'node:path';
+import { PostsealError } from '../kernel/errors.ts';
 import type { AlertBus } from '../platform/alerts/alert-bus.ts';
 import type { Config } from '../platform/config/config.ts';
 import type { Log } from '../platform/log/log.ts';
-import type { KeyStoreChoice } from '../vault/keys/open-key-store.ts';
+import { declaredClass, type KeyStoreChoice } from '../vault/keys/open-key-store.ts';
 import { type KeyProcess, startKeyProcess } from '../vault/service/key-process.ts';
 import type { NodeContext } from './node-context.ts';
 
@@ -19,7 +20,22 @@ export function keyStoreChoice(config: Config): KeyStoreChoice {
     module: pkcs11.module,
     tokenLabel: pkcs11.tokenLabel,
     pin: pkcs11.pin?.exposeText(),
+    hardwareOnly: config.production,
   };
+}
+
+/**
+ * Refuses before anything starts what the token itself would be refused for (src/vault/pkcs11/token-class.ts).
+ * @throws PostsealError `key.software-token`.
+ */
+export function refuseSoftwareKeys(config: Config): void {
+  const tokenClass = declaredClass(keyStoreChoice(config));
+  if (!config.production || tokenClass === 'hsm') return;
+  const { store, pkcs11 } = config.keys;
+  throw new PostsealError('key.software-token', {
+    class: tokenClass,
+    ...(store === 'pkcs11' ? { profile: pkcs11.profile } : {}),
+  });
 }
 
 export async function startKeys(

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OrganisationId } from '../kernel/ids.ts';
+import { prepareRunFolder } from '../platform/postgres/run-folder.ts';
 
 export interface NodeContext {
   readonly home: string;
@@ -12,6 +13,11 @@ export interface NodeContext {
   /** Name of this node in every leaf: random, stable over restarts, tells nothing about the machine. */
   readonly node: string;
   readonly keySocket: string;
+}
+
+/** Where the key service of a home listens. */
+export function keySocketOf(home: string): string {
+  return join(prepareRunFolder(home), 'keys.sock');
 }
 
 /** Reads, or makes at the first start, the node's name. */

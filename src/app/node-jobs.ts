@@ -104,6 +104,7 @@ async function watch(deps: NodeJobsDeps, database: Database): Promise<void> {
     database,
     databaseProblem: undefined,
     running: true,
+    keys: undefined,
     now: systemClock.now(),
   };
   for (const { name, look } of doctorChecks) {

@@ -30,7 +30,7 @@ import { countAlerts, measureNode } from './gauges.ts';
 import { openHomeDatabase } from './home-database.ts';
 import { startLedger } from './ledger-writer.ts';
 import { startKeys } from './key-child.ts';
-import { type NodeContext, nodeName } from './node-context.ts';
+import { keySocketOf, type NodeContext, nodeName } from './node-context.ts';
 import { startNodeJobs } from './node-jobs.ts';
 import { allRoutes } from './routes.ts';
 import { openServices, sealerFor, type Services, systemClock } from './services.ts';
@@ -87,7 +87,7 @@ async function openContext(base: Base): Promise<NodeContext> {
     const node = nodeName(config.home);
     const known = await findOrganisation(database);
     const organisation = known ?? (randomUUID() as string as OrganisationId);
-    const keySocket = join(prepareRunFolder(config.home), 'keys.sock');
+    const keySocket = keySocketOf(config.home);
     const context = { home: config.home, databaseUrl, organisation, node, keySocket };
     await ensureOrganisation({ db: database, sealer: sealerFor(context, 'start') }, organisation);
     return context;

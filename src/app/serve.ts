@@ -1,6 +1,7 @@
 // `postseal serve`: starts the primary, prints the ready line, waits for Ctrl-C or SIGTERM, stops cleanly.
-import { exitCode, PostsealError } from '../kernel/errors.ts';
+import { exitCode } from '../kernel/errors.ts';
 import type { Config } from '../platform/config/config.ts';
+import { refuseSoftwareKeys } from './key-child.ts';
 import { startPrimary } from './primary.ts';
 import { createStopSignals } from './stop-signals.ts';
 
@@ -32,9 +33,7 @@ function listen(): Told {
 
 /** Resolves with the exit code when the server has been told to stop and has stopped. */
 export async function serve(config: Config): Promise<number> {
-  if (config.production && config.keys.store === 'keyfile') {
-    throw new PostsealError('config.invalid', { '/keys/store': 'must be pkcs11 in production' });
-  }
+  refuseSoftwareKeys(config);
   // Taken before anything starts, so that a signal during the start is not lost.
   const told = listen();
   const primary = await startPrimary(config).catch((error: unknown) => {

@@ -115,6 +115,12 @@ export const errorRegistry = {
     false,
     78,
   ),
+  'key.software-token': spec(
+    'In production keys do not lie in a software token or file.',
+    'set keys.pkcs11.module and keys.pkcs11.profile to an HSM; signed exceptions do not exist yet',
+    false,
+    78,
+  ),
   'key.destroyed': spec(
     'The key of this object was destroyed.',
     'the object was erased; there is no way back',

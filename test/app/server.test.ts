@@ -74,11 +74,16 @@ test('what lists and shows is JSON, a list as an array and one thing as an objec
   expect(await json('account', 'alias', ann.name, 'a@example.com')).toMatchObject({
     address: 'a@example.com',
   });
-  expect(await json('key', 'status')).toMatchObject({ available: true });
+  const status = (await json('key', 'status')) as { tokenClass: string; token: string };
+  expect(status).toMatchObject({ available: true, tokenClass: expect.stringMatching(/^software/) });
   expect(await json('person', 'list')).toHaveLength(3);
   expect(await json('approval', 'list')).toEqual([]);
   expect(await json('session', 'list')).toBeInstanceOf(Array);
-  expect(await json('doctor')).toBeInstanceOf(Array);
+  const checks = (await json('doctor')) as { name: string; text: string }[];
+  // What the token says of itself, not what was configured.
+  expect(checks.find(({ name }) => name === 'token')?.text).toContain(
+    `class ${status.tokenClass} (${status.token})`,
+  );
 });
 
 test('health and readiness name their checks', async () => {

@@ -1,7 +1,7 @@
 // What a start, or a command without a server, says when something is in its way: one line, one hint,
 // and the exit code of the contract.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -115,6 +115,22 @@ test('a wrong passphrase of the key file is a matter of configuration', async ()
     /\/keys\/keyfile\/passphrase|POSTSEAL_TEST_PASSPHRASE/,
   );
 }, 180_000);
+
+test.each(['softhsm2', 'nss-softokn'])(
+  'production does not start on the software token %s, and sets nothing up',
+  async (profile) => {
+    const keys = { store: 'pkcs11', pkcs11: { profile } };
+    const home = newHome({ workers: 1, production: true, keys });
+    expectRefusal(await home.run(['serve']), 78, /class=software-token.*profile=/);
+    expect(readdirSync(home.home)).toEqual(['test-config.json']);
+    const { stdout } = await home.run(['doctor', '--json']);
+    const checks = JSON.parse(stdout) as { name: string; verdict: string; text: string }[];
+    expect(checks.find(({ name }) => name === 'token')).toMatchObject({
+      verdict: 'bad',
+      text: expect.stringContaining('class software-token'),
+    });
+  },
+);
 
 test('an unknown key of the configuration is named by its JSON pointer', async () => {
   const home = newHome({ imap: { allowCleartextLoopbak: true } });

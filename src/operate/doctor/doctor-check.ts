@@ -1,6 +1,7 @@
 // One thing that doctor looks at. A check never throws for what it finds: a finding is its answer.
 import type { Config } from '../../platform/config/config.ts';
 import type { Database } from '../../platform/postgres/database.ts';
+import type { KeyStatus } from '../../vault/keys/types.ts';
 
 export interface DoctorAnswer {
   readonly verdict: 'good' | 'warning' | 'bad';
@@ -16,6 +17,8 @@ export interface DoctorContext {
   readonly databaseProblem: string | undefined;
   /** Whether a server runs in this home. */
   readonly running: boolean;
+  /** What the key service of the running server says of itself; undefined where none answers. */
+  readonly keys: KeyStatus | undefined;
   /** Unix milliseconds. */
   readonly now: number;
 }

@@ -1,25 +1,38 @@
 // Checks of keys and of the separation of the signer, said so that a software token is never taken for
 // an HSM.
-import type { DoctorCheck } from './doctor-check.ts';
+import type { KeyStatus } from '../../vault/keys/types.ts';
+import { loadProfile } from '../../vault/pkcs11/profile.ts';
+import type { DoctorAnswer, DoctorCheck } from './doctor-check.ts';
 
+const classes: Readonly<
+  Record<KeyStatus['tokenClass'], Omit<DoctorAnswer, 'text'> & { is: string }>
+> = {
+  hsm: { verdict: 'good', is: 'keys do not leave the hardware' },
+  'software-token': {
+    verdict: 'warning',
+    is: 'keys are sealed by the machine, not by hardware',
+    hint: 'set keys.pkcs11.module and keys.pkcs11.profile to an HSM for production',
+  },
+  keyfile: {
+    verdict: 'warning',
+    is: 'no token, for development only',
+    hint: 'install softhsm2 for tests, an HSM for production, and set keys.store to pkcs11',
+  },
+};
+
+/** The class as the token reports it while a server runs; before that, what its profile calls it. */
 export const tokenCheck: DoctorCheck = {
   name: 'token',
-  look({ config }) {
+  look({ config, keys }) {
     const { store, pkcs11 } = config.keys;
-    if (store === 'keyfile') {
-      return {
-        verdict: 'warning',
-        text: 'sealed key file: no token, for development only',
-        hint: 'install softhsm2 for tests, an HSM for production, and set keys.store to pkcs11',
-      };
-    }
-    const software = ['softhsm2', 'nss-softokn'].includes(pkcs11.profile);
-    if (!software) return { verdict: 'good', text: `PKCS#11 profile ${pkcs11.profile}` };
-    return {
-      verdict: 'warning',
-      text: `software token (${pkcs11.profile}): keys are sealed by the machine, not by hardware`,
-      hint: 'set keys.pkcs11.module and keys.pkcs11.profile to an HSM for production',
-    };
+    const declared = store === 'keyfile' ? store : loadProfile(pkcs11.profile).tokenClass;
+    const tokenClass = keys?.tokenClass ?? declared;
+    const named =
+      keys?.token ?? (store === 'keyfile' ? 'sealed file' : `profile ${pkcs11.profile}`);
+    const { is, ...answer } = classes[tokenClass];
+    const text = `class ${tokenClass} (${named}): ${is}`;
+    if (!config.production || tokenClass === 'hsm') return { ...answer, text };
+    return { ...answer, verdict: 'bad', text: `${text}; production does not start with it` };
   },
 };
 

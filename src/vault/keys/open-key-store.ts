@@ -9,7 +9,7 @@ import { openKeyfileStore } from '../keyfile/keyfile-store.ts';
 import { ensurePin } from '../pkcs11/pin-file.ts';
 import { openPkcs11Store } from '../pkcs11/pkcs11-store.ts';
 import { loadProfile } from '../pkcs11/profile.ts';
-import type { KeyStore } from './key-store.ts';
+import type { KeyStore, TokenClass } from './key-store.ts';
 
 /** Plain values, so that it can travel to a child process; secrets as text over IPC, never in argv. */
 export type KeyStoreChoice =
@@ -21,6 +21,8 @@ export type KeyStoreChoice =
       readonly module?: string | undefined;
       readonly tokenLabel: string;
       readonly pin?: string | undefined;
+      /** Production: a software token is refused, whatever its profile calls it. */
+      readonly hardwareOnly?: boolean;
     }
   | { readonly kind: 'keyfile'; readonly passphrase?: string | undefined };
 
@@ -54,6 +56,7 @@ const openers: { readonly [K in KeyStoreChoice['kind']]: Opener<K> } = {
       organisationId: place.organisationId,
       pin: choice.pin === undefined ? undefined : Secret.fromText(choice.pin),
       provision: place.role === 'keys',
+      hardwareOnly: choice.hardwareOnly ?? false,
       now: place.now,
     });
   },
@@ -68,7 +71,15 @@ const openers: { readonly [K in KeyStoreChoice['kind']]: Opener<K> } = {
     }),
 };
 
-/** @throws PostsealError `key.token`, `key.pin`, `key.pin-locked`, `key.passphrase`, `key.unavailable`. */
+/** What a choice is before anybody has asked the token. @throws PostsealError `config.invalid`. */
+export function declaredClass(choice: KeyStoreChoice): TokenClass {
+  return choice.kind === 'keyfile' ? 'keyfile' : loadProfile(choice.profile).tokenClass;
+}
+
+/**
+ * @throws PostsealError `key.token`, `key.pin`, `key.pin-locked`, `key.passphrase`, `key.software-token`,
+ * `key.unavailable`.
+ */
 export async function openKeyStore(
   choice: KeyStoreChoice,
   place: KeyStorePlace,

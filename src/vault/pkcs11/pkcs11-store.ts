@@ -40,6 +40,8 @@ export interface Pkcs11StoreOptions {
   readonly soPin?: Secret | undefined;
   /** Set up a token at first start, where the profile allows it. */
   readonly provision: boolean;
+  /** Refuse a software token, also one that a profile calls an HSM. Default false. */
+  readonly hardwareOnly?: boolean;
   /** Sessions, 2–4; the profile's number if lower. */
   readonly sessions?: number;
   readonly callTimeoutMs?: number;
@@ -49,7 +51,7 @@ export interface Pkcs11StoreOptions {
 
 /**
  * Connects to the token. @throws PostsealError `key.token`, `key.pin`, `key.pin-locked`,
- * `key.unavailable`.
+ * `key.software-token`, `key.unavailable`.
  */
 export async function openPkcs11Store(options: Pkcs11StoreOptions): Promise<KeyStore> {
   const link = new TokenLink(loadModule(options), {
@@ -59,6 +61,7 @@ export async function openPkcs11Store(options: Pkcs11StoreOptions): Promise<KeyS
     pin: options.pin,
     soPin: options.soPin,
     provision: options.provision,
+    hardwareOnly: options.hardwareOnly ?? false,
     sessions: options.sessions ?? 4,
     callTimeoutMs: options.callTimeoutMs ?? 10_000,
     tries: createPinTries(options.folder, options.now),
@@ -71,7 +74,6 @@ export async function openPkcs11Store(options: Pkcs11StoreOptions): Promise<KeyS
 
 class Pkcs11Store implements KeyStore {
   readonly kind = 'pkcs11';
-  readonly tokenClass;
   readonly #link: TokenLink;
   readonly #profile: TokenProfile;
   readonly #organisation: string;
@@ -84,7 +86,10 @@ class Pkcs11Store implements KeyStore {
     this.#profile = options.profile;
     this.#organisation = options.organisationId;
     this.#label = options.label;
-    this.tokenClass = options.profile.tokenClass;
+  }
+
+  get tokenClass(): KeyStore['tokenClass'] {
+    return this.#link.tokenClass;
   }
 
   async ensureKek(

@@ -1,6 +1,7 @@
 // What Postseal must know of a token beyond PKCS #11: one JSON file a product in keys/profiles/,
 // described by keys/profiles/schema.json. Suites and quirks are data here, never branches in code.
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PostsealError } from '../../kernel/errors.ts';
 import { compileSchema, type JsonSchema } from '../../platform/schema/validator.ts';
@@ -9,6 +10,8 @@ export interface TokenProfile {
   readonly name: string;
   readonly product: string;
   readonly tokenClass: 'hsm' | 'software-token';
+  /** What module and token report as their manufacturer, without padding. */
+  readonly manufacturers: readonly string[];
   /** Where distributions put the module; the first that exists is used when none is configured. */
   readonly modules: readonly string[];
   /** How the slot is found: by the token's label, or by a fixed text in the slot's description. */
@@ -30,7 +33,8 @@ export interface TokenProfile {
   readonly notes: readonly string[];
 }
 
-const folder = new URL('../../../keys/profiles/', import.meta.url);
+/** Path of keys/profiles/. */
+export const profilesFolder = fileURLToPath(new URL('../../../keys/profiles/', import.meta.url));
 
 /** Reads and checks a profile by name. @throws PostsealError `config.invalid`. */
 export function loadProfile(name: string): TokenProfile {
@@ -44,7 +48,7 @@ export function loadProfile(name: string): TokenProfile {
 
 function readJson(name: string): unknown {
   try {
-    return JSON.parse(readFileSync(fileURLToPath(new URL(`${name}.json`, folder)), 'utf8'));
+    return JSON.parse(readFileSync(join(profilesFolder, `${name}.json`), 'utf8'));
   } catch (error) {
     throw refused(name, 'file', error);
   }

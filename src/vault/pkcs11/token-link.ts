@@ -12,6 +12,7 @@ import type { PinTries } from './pin-tries.ts';
 import type { TokenProfile } from './profile.ts';
 import { noToken, provisionToken } from './provision.ts';
 import { createSessionPool, type SessionPool } from './session-pool.ts';
+import { ReportedClass } from './token-class.ts';
 import {
   isAlreadyLoggedIn,
   isPinLocked,
@@ -28,6 +29,8 @@ export interface TokenLinkOptions {
   readonly soPin?: Secret | undefined;
   /** May a token be set up if there is none? False for the signer, which comes second. */
   readonly provision: boolean;
+  /** Refuse a token that is software, by its profile or by what it reports. */
+  readonly hardwareOnly: boolean;
   readonly sessions: number;
   readonly callTimeoutMs: number;
   readonly tries: PinTries;
@@ -59,6 +62,7 @@ const retryMaxMs = 5_000;
 export class TokenLink {
   readonly #cryptoki: Cryptoki;
   readonly #options: TokenLinkOptions;
+  readonly #class: ReportedClass;
   #link: Link | undefined;
   #connecting: Promise<Link> | undefined;
   #ending: Promise<void> = Promise.resolve();
@@ -70,6 +74,12 @@ export class TokenLink {
   constructor(cryptoki: Cryptoki, options: TokenLinkOptions) {
     this.#cryptoki = cryptoki;
     this.#options = options;
+    this.#class = new ReportedClass(options.profile, options.hardwareOnly);
+  }
+
+  /** By the profile and by everything that module and token have reported. */
+  get tokenClass(): TokenProfile['tokenClass'] {
+    return this.#class.tokenClass;
   }
 
   /** Model and label, as the token last reported them. */
@@ -151,7 +161,10 @@ export class TokenLink {
   async #open(owner: boolean): Promise<Link> {
     const { api } = this.#cryptoki;
     const { profile, label, sessions, callTimeoutMs } = this.#options;
+    // The module first: a software token that is refused is not set up either.
+    this.#class.reported(padded(api.C_GetInfo().manufacturerID));
     const { slot, info } = await this.#locate();
+    this.#class.reported(padded(info.manufacturerID));
     const flags = pkcs11js.CKF_SERIAL_SESSION | pkcs11js.CKF_RW_SESSION;
     const handles: Handle[] = [];
     for (let i = 0; i < Math.max(1, Math.min(sessions, profile.sessions)); i += 1) {

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { uuidV4 } from '../../../src/kernel/ids.ts';
 import { Secret } from '../../../src/kernel/secret.ts';
 import { openKeyfileStore } from '../../../src/vault/keyfile/keyfile-store.ts';
 import { createPinTries } from '../../../src/vault/pkcs11/pin-tries.ts';
+import { loadProfile } from '../../../src/vault/pkcs11/profile.ts';
 import { keyStoreContract } from '../../contract/key-store.contract.ts';
 import { testIf } from '../../harness/needs.ts';
 import { moduleOf, newKeysFolder, openTestToken } from '../../harness/token.ts';
@@ -26,6 +27,23 @@ for (const profile of ['softhsm2', 'nss-softokn'] as const) {
       const modes = ['user.pin', 'token'].map((name) => statSync(join(folder, name)).mode & 0o777);
       expect(modes).toEqual([0o600, 0o700]);
       expect(readFileSync(join(folder, 'user.pin'), 'utf8')).toMatch(/^[\w-]{32}\n$/);
+    });
+
+    test('a profile that calls it an HSM convinces nobody; where only hardware is allowed it is refused', async () => {
+      const lie = { ...loadProfile(profile), tokenClass: 'hsm' } as const;
+      const store = await openTestToken(profile, folder, organisation, { profile: lie });
+      expect(store.tokenClass).toBe('software-token');
+      await store.close();
+      const fresh = newKeysFolder();
+      for (const profileOf of [lie, loadProfile(profile)]) {
+        const strict = { profile: profileOf, hardwareOnly: true };
+        await expect(openTestToken(profile, fresh, organisation, strict)).rejects.toMatchObject({
+          code: 'key.software-token',
+          exit: 78,
+        });
+      }
+      // It was refused before anybody made a PIN for it.
+      expect(existsSync(join(fresh, 'user.pin'))).toBe(false);
     });
 
     test('a wrong PIN is counted, and the next try waits without touching the token', async () => {
