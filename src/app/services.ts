@@ -29,6 +29,7 @@ import {
 import type { KeyClient } from '../vault/keys/types.ts';
 import { createSealPool } from '../vault/sealing/seal-pool.ts';
 import { createPackStore } from '../vault/packs/pack-store.ts';
+import { targetsBelowArchive } from './erasure-targets.ts';
 import type { NodeContext } from './node-context.ts';
 
 export interface Services {
@@ -104,6 +105,8 @@ function openMail(
     sizeMax: config.limits.messageBytes,
     monotonic: () => performance.now(),
     ...(options.flushOthers === undefined ? {} : { flushOthers: options.flushOthers }),
+    // Made below; nobody can shred before both are there.
+    erasureTargets: () => targetsBelowArchive({ mailboxes }),
     onDiscardFailure: (error) => log.warn('archive.discard.failed', { error }),
   });
   const hints = createHintBus();

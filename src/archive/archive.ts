@@ -11,9 +11,11 @@ import type { Committer } from './committer/types.ts';
 import { ContentChooser } from './content-chooser.ts';
 import { createContentLookup } from './content-lookup.store.ts';
 import { ensureCustodianRow } from './custodians.store.ts';
+import type { ErasureTarget } from './erasure-target.ts';
 import { createMetadataRows } from './metadata-rows.store.ts';
 import { RecordOpener } from './open-records.ts';
 import { Preparer } from './prepare.ts';
+import { RecordErasure } from './record-erasure.ts';
 import { RecordNumbers } from './record-numbers.store.ts';
 import { createRecordKind } from './record-part.store.ts';
 import { createContentRows } from './record-rows.store.ts';
@@ -36,6 +38,8 @@ export interface ArchiveDeps {
   readonly monotonic: () => number;
   /** Lets every other process forget its keys; a shred counts as done when it resolves. */
   readonly flushOthers?: () => Promise<void>;
+  /** Targets of the rooms below, asked for each shred; left out: the archive is alone. */
+  readonly erasureTargets?: () => readonly ErasureTarget[];
   /** The file of a large message that nobody needs could not be deleted; it stays as an orphan. */
   readonly onDiscardFailure?: (error: unknown) => void;
 }
@@ -67,7 +71,9 @@ export function createArchive(deps: ArchiveDeps): Archive {
     metadata: createMetadataRows(db),
     monotonic: deps.monotonic,
   });
-  const shredder = new Shredder({ db, keys, committer });
+  const erasure = new RecordErasure({ db, keys, committer });
+  const others = deps.erasureTargets ?? (() => []);
+  const shredder = new Shredder({ db, committer, record: erasure, others });
   return {
     prepareFor: (custodians, input) => preparer.prepareFor(custodians, input),
     prepare: async (input) => {
@@ -83,11 +89,15 @@ export function createArchive(deps: ArchiveDeps): Archive {
       if (reader === undefined) throw new PostsealError('internal', { what: 'no answer' });
       return reader;
     },
-    shred: async (record, event, also = []) => {
-      const result = await shredder.shred({ record, event, also });
-      opener.flush();
-      await deps.flushOthers?.();
-      return result;
+    erasure,
+    shred: async (record, event) => {
+      try {
+        return await shredder.shred(record, event);
+      } finally {
+        // Whatever the look at the tables afterwards found: the keys are gone, and no cache keeps them.
+        opener.flush();
+        await deps.flushOthers?.();
+      }
     },
     ensureCustodian: async (id: CustodianId, custodianKind) => {
       await ensureCustodianRow(deps, id, custodianKind);

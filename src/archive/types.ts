@@ -5,6 +5,7 @@ import type { ContentId, CustodianId, EventId, RecordId, RecordNo } from '../ker
 import type { EventDraft } from '../ledger/event/draft.ts';
 import type { OpenGrant } from '../vault/keys/types.ts';
 import type { Part } from './committer/types.ts';
+import type { ErasureTarget } from './erasure-target.ts';
 
 export type RecordSource = 'lmtp' | 'append' | 'import' | 'journal';
 export type CustodianKind = 'person' | 'function' | 'unassigned';
@@ -100,13 +101,14 @@ export interface Archive {
     grant: OpenGrant,
     records: readonly RecordRef[],
   ): Promise<(BodyReader | PostsealError)[]>;
-  /** Destroys the keys of one record of one custodian; `event.objects` must name the record. */
-  shred(
-    record: RecordRef,
-    event: EventDraft,
-    /** Parts of other rooms that take the record out of their views in the same transaction. */
-    also?: readonly Part[],
-  ): Promise<ShredResult>;
+  /**
+   * Destroys the keys of one record of one custodian and takes it out of every room in the same
+   * transaction; `event.objects` must name the record.
+   * @throws PostsealError `key.destroyed`; `erasure.incomplete` when a table still holds rows of it.
+   */
+  shred(record: RecordRef, event: EventDraft): Promise<ShredResult>;
+  /** The archive's own tables, for the list of all targets. */
+  readonly erasure: ErasureTarget;
   ensureCustodian(id: CustodianId, kind: CustodianKind): Promise<void>;
   /** Forgets every cached key and opened cell. */
   flushCaches(): void;

@@ -165,6 +165,12 @@ export const errorRegistry = {
     true,
     1,
   ),
+  'erasure.incomplete': spec(
+    'Something of an erased record is still there.',
+    'keep the named tables as they are and report it; the keys are destroyed all the same',
+    false,
+    70,
+  ),
   'limit.message-size': spec(
     'The message is larger than this archive takes.',
     'see limits.messageBytes',

@@ -2,6 +2,7 @@
 // sessions hangs on the room it makes, nothing on this module.
 import { randomUUID } from 'node:crypto';
 import { part, type Part } from '../archive/committer/types.ts';
+import type { ErasureTarget } from '../archive/erasure-target.ts';
 import { PostsealError } from '../kernel/errors.ts';
 import type { AccountId, CustodianId, MailboxId } from '../kernel/ids.ts';
 import type { Actor } from '../ledger/event/draft.ts';
@@ -11,6 +12,7 @@ import { createAccountView } from './account/account-view.ts';
 import { readAccount, readAccountByAddress, readAccounts } from './account/directory-read.store.ts';
 import { Turns } from './account/turns.ts';
 import { mailboxesDraft } from './drafts.ts';
+import { MessageErasure } from './message-erasure.ts';
 import { accountName, foldName, withoutDetail } from './names/account-name.ts';
 import { inboxName } from './names/folder-name.ts';
 import { NameSealer } from './names/name-sealer.ts';
@@ -80,10 +82,12 @@ export function createMailboxService(deps: MailboxDeps): MailboxService {
 }
 
 class Service implements MailboxService {
+  readonly erasure: ErasureTarget;
   readonly #room: Room;
 
   constructor(room: Room) {
     this.#room = room;
+    this.erasure = new MessageErasure(room);
   }
 
   async createAccount(input: {

@@ -12,6 +12,7 @@ import type {
   UidValidity,
 } from '../kernel/ids.ts';
 import type { UnixMs } from '../kernel/time.ts';
+import type { ErasureTarget } from '../archive/erasure-target.ts';
 import type { RecordRef } from '../archive/types.ts';
 import type { Part } from '../archive/committer/types.ts';
 import type { Actor } from '../ledger/event/draft.ts';
@@ -100,6 +101,8 @@ export interface MailboxService {
    * event names the mailbox. For INBOX deliveries no account view is needed.
    */
   appendPart(input: AppendInput): Part<Appended>;
+  /** Takes the messages of an erased record out of every mailbox. */
+  readonly erasure: ErasureTarget;
   /** Writes what waits in the background (snapshots) and stops; views must be closed before. */
   close(): Promise<void>;
 }

@@ -161,7 +161,10 @@ export async function newAccount(
 }
 
 /** A session whose sign-in stands in the ledger, as the key service wants it. */
-export async function signIn(process: Process, account: Account): Promise<AccountView> {
+export async function signIn(
+  process: Pick<Process, 'committer' | 'service'>,
+  account: Account,
+): Promise<AccountView> {
   const session = randomUUID() as SessionId;
   const event = await process.committer.record({
     op: 'session.signed-in',

@@ -3,10 +3,9 @@
 import { PostsealError } from '../../kernel/errors.ts';
 import type { CustodianId, MailboxId, ModSeq, Uid } from '../../kernel/ids.ts';
 import type { PartItem, PartKind } from '../../archive/committer/types.ts';
-import { int8Array, uuidArray } from '../../platform/postgres/binary-arrays.ts';
-import { statement } from '../../platform/postgres/statement.ts';
 import { DeltaBuilder, type Reporting, reportDeltas } from './delta.ts';
-import { type LeavingMessage, leavingSql, moveToHistory } from './leave.store.ts';
+import { candidateColumns, departure, type DepartureRow } from './departure.store.ts';
+import { type LeavingMessage, moveToHistory } from './leave.store.ts';
 import { lockedMailbox } from './mailbox-lock.store.ts';
 
 export interface ExpungePart extends Reporting {
@@ -22,31 +21,7 @@ export interface Expunged {
   readonly modseq: ModSeq | undefined;
 }
 
-interface ExpungeRow {
-  readonly n: string;
-  readonly modseq: string;
-}
-
-const expunge = statement<ExpungeRow>(
-  'mailbox.expunge',
-  `WITH t AS MATERIALIZED (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::uuid[]) WITH ORDINALITY AS t (custodian_id, mailbox_id, uid, event_id, n)
-  ), o AS MATERIALIZED (
-    SELECT t.*, m.flags, m.size
-    FROM t JOIN message m ON m.custodian_id = t.custodian_id AND m.mailbox_id = t.mailbox_id AND m.uid = t.uid
-    WHERE m.flags & 8 <> 0
-  ), s AS (
-    SELECT custodian_id, mailbox_id, count(*) AS messages, sum(1 - (flags & 1)) AS unseen, sum(size) AS size,
-      (array_agg(event_id ORDER BY n DESC))[1] AS event_id
-    FROM o GROUP BY custodian_id, mailbox_id
-  ), box AS (
-    UPDATE mailbox b SET highest_modseq = b.highest_modseq + 1, messages = b.messages - s.messages, unseen = b.unseen - s.unseen,
-      deleted = b.deleted - s.messages, size = b.size - s.size, event_id = s.event_id
-    FROM s WHERE b.custodian_id = s.custodian_id AND b.mailbox_id = s.mailbox_id
-    RETURNING b.mailbox_id, b.highest_modseq AS modseq
-  ), ${leavingSql('mailbox_id', 'true')}
-  SELECT o.n, box.modseq FROM o JOIN box USING (mailbox_id)`,
-);
+const expunge = departure('mailbox.expunge', 'm.flags & 8 <> 0');
 
 type Candidate = LeavingMessage & { readonly item: number };
 
@@ -59,12 +34,7 @@ export const expungeKind: PartKind<ExpungePart, Expunged> = {
     const refused = items.map(({ input }) => lockedMailbox(tx, input.custodian, input.mailbox));
     const candidates = candidatesOf(items, (i) => !(refused[i] instanceof PostsealError));
     const [rows] = await Promise.all([
-      expunge.rows(tx.client, [
-        uuidArray(candidates.map(({ custodian }) => custodian)),
-        uuidArray(candidates.map(({ mailbox }) => mailbox)),
-        int8Array(candidates.map(({ uid }) => uid)),
-        uuidArray(candidates.map(({ event }) => event)),
-      ]),
+      expunge.rows(tx.client, candidateColumns(candidates)),
       moveToHistory(tx, candidates),
     ]);
     const outputs = collect(items, candidates, rows);
@@ -98,7 +68,7 @@ function candidatesOf(
 function collect(
   items: readonly PartItem<ExpungePart>[],
   candidates: readonly Candidate[],
-  rows: readonly ExpungeRow[],
+  rows: readonly DepartureRow[],
 ): Expunged[] {
   const builder = new DeltaBuilder();
   const out = items.map(() => ({ uids: [] as Uid[], modseq: undefined as ModSeq | undefined }));

@@ -1,0 +1,155 @@
+// A shred through the rooms of a node on real services: what is erased is gone from mailboxes and imports
+// in the same transaction, sessions see it vanish, and a copy that is made meanwhile does not escape.
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { erasureTargets } from '../../src/app/erasure-targets.ts';
+import type { RecordRef, StoredRecord } from '../../src/archive/types.ts';
+import { importedPart } from '../../src/intake/import/import-item.store.ts';
+import type { MailboxId } from '../../src/kernel/ids.ts';
+import type { UnixMs } from '../../src/kernel/time.ts';
+import { systemActor } from '../../src/ledger/event/draft.ts';
+import type { Account, AccountView } from '../../src/mailbox/types.ts';
+import { eventOf } from '../archive/stage.ts';
+import { type NodeServices, startNodeServices } from '../harness/node-services.ts';
+import { signIn, uids } from '../mailbox/stage.ts';
+
+let node: NodeServices;
+let account: Account;
+let view: AccountView;
+beforeAll(async () => {
+  node = await startNodeServices();
+  const { mailboxes, committer } = node.services;
+  account = await mailboxes.createAccount({ name: 'ann@example.com', actor: systemActor });
+  view = await signIn({ committer, service: mailboxes }, account);
+}, 120_000);
+afterAll(() => node.close());
+
+let serial = 0;
+/** Stores a message in INBOX and remembers it as imported. */
+async function take(): Promise<StoredRecord> {
+  const { archive, committer, mailboxes } = node.services;
+  serial += 1;
+  const bytes = Buffer.from(`Subject: ${String(serial)}\r\n\r\nx\r\n`);
+  const { custodian, inbox: mailbox } = account;
+  const record = await archive.prepare({ custodian, source: 'import', bytes });
+  const internalDate = 1_700_000_000_000 as UnixMs;
+  const { outputs } = await committer.commit({
+    events: [eventOf('mail.imported', [record])],
+    parts: [
+      record.part(),
+      mailboxes.appendPart({ custodian, mailbox, record, flags: 8, internalDate }),
+      importedPart({
+        custodian,
+        mailbox,
+        tag: createHash('sha256').update(bytes).digest(),
+        occurrence: 0,
+        record: record.recordId,
+      }),
+    ],
+  });
+  return outputs[0];
+}
+
+/** What every target finds of the record, by table. */
+async function found(record: RecordRef, how: 'discover' | 'verify'): Promise<object> {
+  const targets = erasureTargets(node.services);
+  const rows = await Promise.all(
+    targets.map((target) => target[how](node.db.database.pool, record)),
+  );
+  return Object.fromEntries(rows.flat().map(({ table, rows: count }) => [table, count]));
+}
+
+async function folder(name: string): Promise<MailboxId> {
+  const id = (await view.find(name))?.id;
+  if (id === undefined) throw new Error(`no folder ${name}`);
+  return id;
+}
+
+async function history(record: RecordRef): Promise<string[]> {
+  const { rows } = await node.db.database.pool.query<{ event_id: string }>(
+    'SELECT event_id FROM message_history WHERE record_id = $1',
+    [record.recordId],
+  );
+  return rows.map(({ event_id: event }) => event);
+}
+
+const shred = (record: RecordRef) =>
+  node.services.archive.shred(record, eventOf('record.shredded', [record]));
+
+describe('a shred', () => {
+  test('takes the record out of every room, and an open session sees it vanish', async () => {
+    const [gone, stays] = [await take(), await take()];
+    const inbox = await view.open(account.inbox, 'read-write');
+    const sent = await folder('Sent');
+    await inbox.copy({ uids: uids(1, 2), to: sent, actor: systemActor });
+    await inbox.changes();
+    const before = { record: 1, metadata_cell: 1, message: 2, import_item: 1 };
+    expect(await found(gone, 'discover')).toEqual(before);
+    const { event, contentDestroyed } = await shred(gone);
+    expect(contentDestroyed).toBe(true);
+    expect(await found(gone, 'discover')).toEqual({});
+    expect(await found(gone, 'verify')).toEqual({});
+    // Which record a uid was stays, under the event of the erasure.
+    expect(await history(gone)).toEqual([event, event]);
+    expect(await found(stays, 'discover')).toEqual(before);
+    expect(await inbox.changes()).toEqual([{ kind: 'vanished', uids: [1], seqs: [1] }]);
+    expect(await view.status(account.inbox)).toMatchObject({ messages: 1, deleted: 1, unseen: 1 });
+    expect(await view.status(sent)).toMatchObject({ messages: 1, deleted: 1, unseen: 1 });
+    inbox.close();
+  });
+
+  test('finds the record in a deleted mailbox too', async () => {
+    const record = await take();
+    await view.create('Short lived', systemActor);
+    const inbox = await view.open(account.inbox, 'read-write');
+    await inbox.changes({ force: true });
+    const last = [...inbox.snapshot().uids].at(-1) ?? 0;
+    await inbox.copy({ uids: uids(last), to: await folder('Short lived'), actor: systemActor });
+    inbox.close();
+    await view.remove('Short lived', systemActor);
+    await shred(record);
+    expect(await found(record, 'verify')).toEqual({});
+    expect(await history(record)).toHaveLength(2);
+  });
+
+  test('a copy made after the purge was prepared does not escape it', async () => {
+    const record = await take();
+    const { committer, mailboxes } = node.services;
+    const purge = await mailboxes.erasure.purge(record);
+    const inbox = await view.open(account.inbox, 'read-write');
+    await inbox.changes({ force: true });
+    const last = [...inbox.snapshot().uids].at(-1) ?? 0;
+    await inbox.copy({ uids: uids(last), to: await folder('Trash'), actor: systemActor });
+    inbox.close();
+    expect(await found(record, 'discover')).toMatchObject({ message: 2 });
+    await committer.commit({
+      events: [eventOf('record.shredded', [record])],
+      parts: [purge.part],
+    });
+    expect(await found(record, 'discover')).toEqual({
+      record: 1,
+      metadata_cell: 1,
+      import_item: 1,
+    });
+  });
+
+  test('that leaves something behind says so', async () => {
+    const record = await take();
+    const { pool } = node.db.database;
+    // The row comes back under every lock, as a table without a target would keep it.
+    await pool.query(
+      `CREATE FUNCTION public.test_again() RETURNS trigger LANGUAGE plpgsql AS $$
+       BEGIN INSERT INTO public.import_item SELECT OLD.*; RETURN NULL; END $$;
+       CREATE TRIGGER test_again AFTER DELETE ON public.import_item
+       FOR EACH ROW EXECUTE FUNCTION public.test_again()`,
+    );
+    try {
+      await expect(shred(record)).rejects.toMatchObject({
+        code: 'erasure.incomplete',
+        fields: { record: record.recordId, tables: 'import_item 1' },
+      });
+    } finally {
+      await pool.query('DROP TRIGGER test_again ON public.import_item');
+    }
+  });
+});
