@@ -4,7 +4,7 @@
 import type { Delivery } from '../intake/lmtp/delivery.ts';
 import { PostsealError } from '../kernel/errors.ts';
 import { inboxAgeMs } from '../ledger/event/inbox.store.ts';
-import type { AlertClass } from '../platform/alerts/alert-bus.ts';
+import type { AlertClass, AlertCode } from '../platform/alerts/alert-registry.ts';
 import type { Metrics } from '../platform/metrics/metrics.ts';
 import type { Services } from './services.ts';
 
@@ -113,7 +113,7 @@ export function countDeliveries(delivery: Delivery, metrics: Metrics): Delivery 
 }
 
 /** For the alert bus. */
-export function countAlerts(metrics: Metrics): (alertClass: AlertClass, code: string) => void {
+export function countAlerts(metrics: Metrics): (alertClass: AlertClass, code: AlertCode) => void {
   const counter = metrics.counter('postseal_alerts_total', 'Alerts raised, repetitions too', [
     'class',
     'code',

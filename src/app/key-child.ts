@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { PostsealError } from '../kernel/errors.ts';
 import type { AlertBus } from '../platform/alerts/alert-bus.ts';
+import type { AlertCode } from '../platform/alerts/alert-registry.ts';
 import type { Config } from '../platform/config/config.ts';
 import type { Log } from '../platform/log/log.ts';
 import { declaredClass, type KeyStoreChoice } from '../vault/keys/open-key-store.ts';
@@ -38,6 +39,11 @@ export function refuseSoftwareKeys(config: Config): void {
   });
 }
 
+function alertOfTrouble(code: string): AlertCode {
+  if (code.startsWith('integrity.')) return 'key.integrity';
+  return code === 'key.pin-locked' ? code : 'key.troubled';
+}
+
 export async function startKeys(
   config: Config,
   context: NodeContext,
@@ -60,12 +66,11 @@ export async function startKeys(
     },
     onTrouble(code, fields) {
       log.error('key.service.troubled', { code, ...fields });
-      const grave = code.startsWith('integrity.') || code === 'key.pin-locked';
-      alerts.raise({ class: grave ? 'P0' : 'P1', code, fields });
+      alerts.raise({ code: alertOfTrouble(code), fields: { ...fields, cause: code } });
     },
     onDeath({ code, signal }) {
       log.error('key.service.died', { code, signal });
-      alerts.raise({ class: 'P1', code: 'key.service-died' });
+      alerts.raise({ code: 'key.service-died' });
     },
   });
 }

@@ -6,6 +6,7 @@ import { PostsealError } from '../kernel/errors.ts';
 import { systemActor } from '../ledger/event/draft.ts';
 import { doctorChecks } from '../operate/doctor/index.ts';
 import type { AlertBus } from '../platform/alerts/alert-bus.ts';
+import type { AlertCode } from '../platform/alerts/alert-registry.ts';
 import type { Config } from '../platform/config/config.ts';
 import { createJobs, type JobHandler, type JobOptions } from '../platform/jobs/jobs.ts';
 import type { Log } from '../platform/log/log.ts';
@@ -35,13 +36,13 @@ interface NodeJob {
   readonly run: (deps: NodeJobsDeps, database: Database, check: () => void) => Promise<void>;
 }
 
-/** Looks that tell what runs out or stands still; the others of doctor need a person. */
-const watched: ReadonlySet<string> = new Set([
-  'disk',
-  'certificate',
-  'clock',
-  'ledger',
-  'database',
+/** Looks that tell what runs out or stands still, and their alerts; the others of doctor need a person. */
+const watched: ReadonlyMap<string, AlertCode> = new Map([
+  ['disk', 'doctor.disk'],
+  ['certificate', 'doctor.certificate'],
+  ['clock', 'doctor.clock'],
+  ['ledger', 'doctor.ledger'],
+  ['database', 'doctor.database'],
 ]);
 const hour = 3600;
 const foldPagesMax = 64;
@@ -61,7 +62,7 @@ async function report(
   // The alert goes first: where the event cannot be written, a person must know all the more.
   if (first !== undefined) {
     const about = { findings: findings.length, place: first.place };
-    deps.alerts.raise({ class: 'P0', code: alert, fields: about });
+    deps.alerts.raise({ code: alert, fields: about });
   }
   await deps.services.committer.record({
     op,
@@ -108,9 +109,10 @@ async function watch(deps: NodeJobsDeps, database: Database): Promise<void> {
     now: systemClock.now(),
   };
   for (const { name, look } of doctorChecks) {
-    if (!watched.has(name)) continue;
+    const code = watched.get(name);
+    if (code === undefined) continue;
     const { verdict } = await look(context);
-    if (verdict === 'bad') deps.alerts.raise({ class: 'P1', code: `doctor.${name}` });
+    if (verdict === 'bad') deps.alerts.raise({ code });
   }
 }
 

@@ -179,7 +179,7 @@ class WorkerPool implements Workers {
   }
 
   #again(index: number, waitMs = restartMs): void {
-    this.#options.alerts.raise({ class: 'P1', code: 'server.worker-died', fields: { index } });
+    this.#options.alerts.raise({ code: 'server.worker-died', fields: { index } });
     setTimeout(() => {
       if (this.#stopping) return;
       this.#fork(index).catch(() => {

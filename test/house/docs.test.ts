@@ -12,6 +12,8 @@ import { commands } from '../../src/imap/commands/index.ts';
 import { errorRegistry } from '../../src/kernel/errors.ts';
 import { errorsReference } from '../../src/kernel/errors-reference.ts';
 import { eventsReference } from '../../src/ledger/event/events-reference.ts';
+import { alertRegistry } from '../../src/platform/alerts/alert-registry.ts';
+import { alertsReference } from '../../src/platform/alerts/alerts-reference.ts';
 import { logReference } from '../../src/platform/log/log-reference.ts';
 import { configReference } from '../../src/platform/config/reference.ts';
 import { readPage, readPages } from './docs-tree.ts';
@@ -23,6 +25,7 @@ const own = pages.filter(({ path }) => !path.startsWith('docs/reference/'));
 const guides = own.filter(({ path }) => !/^docs\/(adr|formats)\//.test(path));
 
 const renderers: Readonly<Record<string, () => string>> = {
+  alertsReference,
   apiReference,
   cliReference,
   configReference,
@@ -110,6 +113,9 @@ describe('pages', () => {
       }),
       ...Object.entries(errorRegistry).flatMap(([code, { hint }]) =>
         calls(hint).map((words) => ({ at: code, words: words.slice(0, 2) })),
+      ),
+      ...Object.entries(alertRegistry).flatMap(([code, { act }]) =>
+        calls(act).map((words) => ({ at: code, words: words.slice(0, 2) })),
       ),
     ].filter(({ words }) => words[0] !== 'ready');
     expect(named.length).toBeGreaterThan(20);

@@ -197,12 +197,15 @@ class SequencerLoop implements Sequencer {
   #report(error: unknown): void {
     if (error instanceof IntegrityError) {
       this.#failed = error;
-      this.#deps.alerts?.raise({ class: 'P0', code: error.code, fields: error.fields });
+      this.#deps.alerts?.raise({
+        code: 'integrity.ledger',
+        fields: { ...error.fields, cause: error.code },
+      });
       this.#wake.signal();
       return;
     }
     const known = error instanceof PostsealError ? error : new PostsealError('internal', {}, error);
     const fields = { ...known.fields, cause: known.code };
-    this.#deps.alerts?.raise({ class: 'P1', code: 'ledger.stalled', fields });
+    this.#deps.alerts?.raise({ code: 'ledger.stalled', fields });
   }
 }

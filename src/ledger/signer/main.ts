@@ -30,7 +30,7 @@ async function start(config: SignerProcessConfig): Promise<CheckpointSigner> {
     origin: config.origin,
     files: openTileFiles(config.dir),
     stateFile: config.stateFile,
-    alerts: { raise: (alert) => say({ kind: 'alert', ...alert }) },
+    alerts: { raise: ({ code, fields = {} }) => say({ kind: 'alert', code, fields }) },
   });
   return {
     ...signer,

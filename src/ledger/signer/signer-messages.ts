@@ -1,6 +1,7 @@
 // What the primary and the signer process say to each other over IPC: nobody else can ask for a
 // signature. The PIN travels here and in no argument or environment variable.
 import type { ErrorFields } from '../../kernel/errors.ts';
+import type { AlertCode } from '../../platform/alerts/alert-registry.ts';
 import type { KeyStoreChoice } from '../../vault/keys/open-key-store.ts';
 
 export interface SignerProcessConfig {
@@ -34,7 +35,6 @@ export type FromSigner =
   | { readonly kind: 'failed'; readonly code: string; readonly fields: ErrorFields }
   | {
       readonly kind: 'alert';
-      readonly class: 'P0' | 'P1' | 'P2';
-      readonly code: string;
+      readonly code: AlertCode;
       readonly fields: ErrorFields;
     };

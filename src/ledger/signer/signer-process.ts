@@ -114,8 +114,7 @@ const ears: {
   ready: ({ spki, size, root }, ear) =>
     ear.resolve({ spki: Buffer.from(spki, 'base64'), size, root: Buffer.from(root, 'base64') }),
   failed: ({ code, fields }, ear) => ear.reject(revive(code, fields)),
-  alert: ({ class: alertClass, code, fields }, ear) =>
-    ear.deps.alerts?.raise({ class: alertClass, code, fields }),
+  alert: ({ code, fields }, ear) => ear.deps.alerts?.raise({ code, fields }),
   signed: ({ id, note }, ear) => {
     ear.asked.get(id)?.resolve(note);
     ear.asked.delete(id);

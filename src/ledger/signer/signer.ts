@@ -2,6 +2,7 @@
 // ledger meets a signer that refuses (c2sp.org/tlog-checkpoint: a log MUST NOT sign a checkpoint that
 // is inconsistent with another). docs/formats/checkpoint.md "Signer".
 import { IntegrityError, PostsealError } from '../../kernel/errors.ts';
+import type { AlertBus } from '../../platform/alerts/alert-bus.ts';
 import { checkpointText, isOrigin } from '../checkpoint/checkpoint.ts';
 import { formatNote, noteDigest, noteKeyId } from '../checkpoint/signed-note.ts';
 import { overTiles, type TileFiles } from '../tiles/tile-files.ts';
@@ -29,14 +30,8 @@ export interface CheckpointSigner {
   close(): Promise<void>;
 }
 
-/** Where an alarm goes; the alert bus of the platform fits. */
-export interface AlertSink {
-  raise(alert: {
-    readonly class: 'P0' | 'P1' | 'P2';
-    readonly code: string;
-    readonly fields: Readonly<Record<string, string | number | boolean>>;
-  }): void;
-}
+/** Where an alarm goes. */
+export type AlertSink = Pick<AlertBus, 'raise'>;
 
 export interface SignerDeps {
   readonly key: CheckpointKey;
@@ -94,7 +89,7 @@ async function refuseInconsistent(
 ): Promise<void> {
   const refuse = (what: string): never => {
     const fields = { what, signedSize: state.size, askedSize: asked.size, origin: deps.origin };
-    deps.alerts?.raise({ class: 'P0', code: 'ledger.signer-refused', fields });
+    deps.alerts?.raise({ code: 'ledger.signer-refused', fields });
     throw new IntegrityError('integrity.ledger', { place: 'checkpoint', ...fields });
   };
   if (asked.size < state.size) refuse('rollback');

@@ -1,23 +1,24 @@
-// What a human must act on, classed by how soon: P0 within 5 minutes, P1 within 15, P2 within 60.
+// What a human must act on, by the registry of alerts (alert-registry.ts), which classes each by how soon.
 // Written to the log, counted, kept in memory for doctor and the API, and handed to listeners.
 import type { ErrorFields } from '../../kernel/errors.ts';
 import type { UnixMs } from '../../kernel/time.ts';
 import type { Log } from '../log/log.ts';
-
-export type AlertClass = 'P0' | 'P1' | 'P2';
-
-/** Minutes within which someone must act. */
-export const alertDeadlineMinutes: Readonly<Record<AlertClass, number>> = { P0: 5, P1: 15, P2: 60 };
+import {
+  type AlertClass,
+  type AlertCode,
+  alertDeadlineMinutes,
+  alertRegistry,
+} from './alert-registry.ts';
 
 export interface AlertDraft {
-  readonly class: AlertClass;
-  /** What happened, such as `postgres.died`; the same code and fields are the same alert. */
-  readonly code: string;
+  /** What happened; the same code and fields are the same alert. */
+  readonly code: AlertCode;
   /** Ids, counts and places only. */
   readonly fields?: ErrorFields;
 }
 
 export interface Alert extends Required<AlertDraft> {
+  readonly class: AlertClass;
   readonly raisedAt: UnixMs;
   readonly deadlineAt: UnixMs;
   readonly lastAt: UnixMs;
@@ -40,7 +41,7 @@ export interface AlertBusOptions {
   readonly log: Log;
   readonly now: () => UnixMs;
   /** Called for every raise, repetitions included, such as a metric's counter. */
-  readonly count?: (alertClass: AlertClass, code: string) => void;
+  readonly count?: (alertClass: AlertClass, code: AlertCode) => void;
 }
 
 const keptMax = 200;
@@ -64,14 +65,15 @@ export function createAlertBus(options: AlertBusOptions): AlertBus {
   return {
     raise: (draft) => {
       const at = now();
-      const key = JSON.stringify([draft.class, draft.code, draft.fields ?? {}]);
-      options.count?.(draft.class, draft.code);
+      const key = JSON.stringify([draft.code, draft.fields ?? {}]);
+      const { class: alertClass } = alertRegistry[draft.code];
+      options.count?.(alertClass, draft.code);
       const open = kept.get(key);
       // Taken out and put back: the order of the map is the order of the list.
       kept.delete(key);
       if (open !== undefined && at < open.deadlineAt) {
         kept.set(key, { ...open, lastAt: at, count: open.count + 1 });
-        log.debug('alert.state.repeated', { class: draft.class, code: draft.code });
+        log.debug('alert.state.repeated', { class: alertClass, code: draft.code });
         return;
       }
       const alert = newAlert(draft, at);
@@ -92,9 +94,10 @@ export function createAlertBus(options: AlertBusOptions): AlertBus {
 }
 
 function newAlert(draft: AlertDraft, at: UnixMs): Alert {
-  const deadlineAt = (at + alertDeadlineMinutes[draft.class] * 60_000) as UnixMs;
+  const { class: alertClass } = alertRegistry[draft.code];
+  const deadlineAt = (at + alertDeadlineMinutes[alertClass] * 60_000) as UnixMs;
   return {
-    class: draft.class,
+    class: alertClass,
     code: draft.code,
     fields: draft.fields ?? {},
     raisedAt: at,

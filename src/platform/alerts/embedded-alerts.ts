@@ -3,7 +3,7 @@ import type { Log } from '../log/log.ts';
 import type { EmbeddedEvent } from '../postgres/embedded.ts';
 import type { AlertBus } from './alert-bus.ts';
 
-/** For `EmbeddedOptions.onEvent`. A death is P1 (it restarts by itself), a failed restart P0. */
+/** For `EmbeddedOptions.onEvent`. A death heals by itself, a failed restart does not. */
 export function reportEmbeddedEvents(log: Log, alerts: AlertBus): (event: EmbeddedEvent) => void {
   return (event) => {
     switch (event.kind) {
@@ -15,14 +15,14 @@ export function reportEmbeddedEvents(log: Log, alerts: AlertBus): (event: Embedd
         break;
       case 'died':
         log.error('postgres.server.died', { pid: event.pid, reason: event.reason });
-        alerts.raise({ class: 'P1', code: 'postgres.died', fields: { reason: event.reason } });
+        alerts.raise({ code: 'postgres.died', fields: { reason: event.reason } });
         break;
       case 'restart-failed':
         log.error('postgres.server.restart-failed', {
           attempt: event.attempt,
           error: event.cause,
         });
-        alerts.raise({ class: 'P0', code: 'postgres.restart-failed' });
+        alerts.raise({ code: 'postgres.restart-failed' });
         break;
       case 'stopped':
         log.info('postgres.server.stopped');

@@ -154,7 +154,7 @@ async function watchDeadLetters(boss: PgBoss, options: JobQueueOptions): Promise
   await boss.work<JobData, unknown, typeof workOptions>(deadLetters, workOptions, (jobs) => {
     for (const job of jobs) {
       const fields = { job: job.sourceName ?? 'unknown', id: job.sourceId ?? job.id };
-      alerts.raise({ class: 'P1', code: 'job.dead', fields });
+      alerts.raise({ code: 'job.dead', fields });
     }
     return Promise.resolve();
   });

@@ -20,15 +20,15 @@ describe('createAlertBus', () => {
       throw new Error('deaf');
     });
     const stop = bus.on((alert) => heard.push(alert));
-    for (const alertClass of ['P0', 'P1', 'P2'] as const)
-      bus.raise({ class: alertClass, code: 'x' });
-    expect(heard.map(({ deadlineAt }) => deadlineAt)).toEqual([301_000, 901_000, 3_601_000]);
-    expect(counted).toEqual(['P0 x', 'P1 x', 'P2 x']);
-    expect(log.entries.filter(({ event }) => event === 'alert.listener.failed')).toHaveLength(3);
-    expect(log.entries.filter(({ event }) => event === 'alert.state.raised')).toHaveLength(3);
+    bus.raise({ code: 'integrity.ledger' });
+    bus.raise({ code: 'job.dead' });
+    expect(heard.map(({ deadlineAt }) => deadlineAt)).toEqual([301_000, 901_000]);
+    expect(counted).toEqual(['P0 integrity.ledger', 'P1 job.dead']);
+    expect(log.entries.filter(({ event }) => event === 'alert.listener.failed')).toHaveLength(2);
+    expect(log.entries.filter(({ event }) => event === 'alert.state.raised')).toHaveLength(2);
     stop();
-    bus.raise({ class: 'P0', code: 'y' });
-    expect(heard).toHaveLength(3);
+    bus.raise({ code: 'postgres.died' });
+    expect(heard).toHaveLength(2);
   });
 
   test('counts repetitions until the deadline, then raises anew; other fields are another alert', () => {
@@ -36,20 +36,20 @@ describe('createAlertBus', () => {
     const bus = createAlertBus({ log: createMemoryLog(), now: () => at as UnixMs });
     const heard: Alert[] = [];
     bus.on((alert) => heard.push(alert));
-    bus.raise({ class: 'P0', code: 'disk', fields: { volume: 'a' } });
+    bus.raise({ code: 'integrity.pack', fields: { volume: 'a' } });
     at = 299_999;
-    bus.raise({ class: 'P0', code: 'disk', fields: { volume: 'a' } });
-    bus.raise({ class: 'P0', code: 'disk', fields: { volume: 'b' } });
+    bus.raise({ code: 'integrity.pack', fields: { volume: 'a' } });
+    bus.raise({ code: 'integrity.pack', fields: { volume: 'b' } });
     expect(heard).toHaveLength(2);
     expect(bus.recent()[0]).toMatchObject({ count: 2, raisedAt: 0, lastAt: 299_999 });
     at = 300_000;
-    bus.raise({ class: 'P0', code: 'disk', fields: { volume: 'a' } });
+    bus.raise({ code: 'integrity.pack', fields: { volume: 'a' } });
     expect(heard).toHaveLength(3);
   });
 
   test('keeps the newest 200', () => {
     const bus = createAlertBus({ log: createMemoryLog(), now: () => 0 as UnixMs });
-    for (let n = 0; n < 250; n += 1) bus.raise({ class: 'P2', code: 'n', fields: { n } });
+    for (let n = 0; n < 250; n += 1) bus.raise({ code: 'job.dead', fields: { n } });
     expect(bus.recent()).toHaveLength(200);
     expect(bus.recent().at(-1)?.fields).toEqual({ n: 249 });
   });
