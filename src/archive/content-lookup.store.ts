@@ -20,21 +20,21 @@ export interface KnownContent {
   readonly wrap: Buffer;
 }
 
-const lookup = statement<{
-  place: string;
-  content_id: string;
-  holder_id: string;
-  group_no: number;
-  wrap: Buffer;
-  own: boolean;
-}>(
-  'archive.content.lookup',
-  `SELECT asked.place::text, c.content_id::text, c.holder_id::text, held.group_no, held.wrap,
+// Most tags are new: asked alone, they cost one look into an index and open no table of wraps.
+const findContents = statement<{ tag: string; content_id: string; holder_id: string }>(
+  'archive.content.by-tag',
+  `SELECT encode(dedup_tag, 'hex') AS tag, content_id::text, holder_id::text
+     FROM content WHERE dedup_domain = $1::uuid AND dedup_tag = ANY ($2::bytea[])`,
+);
+const findWraps = statement<{ place: string; group_no: number; wrap: Buffer; own: boolean }>(
+  'archive.content.holder-wrap',
+  `SELECT asked.place::text, held.group_no, held.wrap,
           EXISTS (SELECT FROM content_wrap own
-                   WHERE own.custodian_id = asked.custodian AND own.content_id = c.content_id) AS own
-     FROM unnest($2::bytea[], $3::uuid[]) WITH ORDINALITY AS asked (tag, custodian, place)
-     JOIN content c ON c.dedup_domain = $1::uuid AND c.dedup_tag = asked.tag
-     JOIN content_wrap held ON held.custodian_id = c.holder_id AND held.content_id = c.content_id`,
+                   WHERE own.custodian_id = asked.custodian AND own.content_id = asked.content) AS own
+     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[])
+       WITH ORDINALITY AS asked (content, holder, custodian, place)
+     JOIN content_wrap held
+       ON held.custodian_id = asked.holder AND held.content_id = asked.content`,
 );
 
 /** Looks tags up, many in one statement. */
@@ -43,23 +43,34 @@ export function createContentLookup(
   organisation: OrganisationId,
 ): Coalescer<TagQuestion, KnownContent | undefined> {
   return new Coalescer(async (questions: readonly TagQuestion[]) => {
-    const rows = await lookup.rows(db.pool, [
+    const out = new Array<KnownContent | undefined>(questions.length).fill(undefined);
+    const rows = await findContents.rows(db.pool, [
       organisation,
       byteaArray(questions.map(({ tag }) => tag)),
-      uuidArray(questions.map(({ custodian }) => custodian)),
     ]);
-    const found = new Map(rows.map((row) => [Number(row.place), row]));
-    return questions.map((_, i) => {
-      const row = found.get(i + 1);
-      return row === undefined
-        ? undefined
-        : {
-            contentId: row.content_id as ContentId,
-            own: row.own,
-            holder: row.holder_id as CustodianId,
-            group: row.group_no,
-            wrap: row.wrap,
-          };
+    if (rows.length === 0) return out;
+    const byTag = new Map(rows.map((row) => [row.tag, row]));
+    const hits = questions.flatMap(({ tag, custodian }, at) => {
+      const row = byTag.get(tag.toString('hex'));
+      return row === undefined ? [] : [{ at, row, custodian }];
     });
+    const wraps = await findWraps.rows(db.pool, [
+      uuidArray(hits.map(({ row }) => row.content_id)),
+      uuidArray(hits.map(({ row }) => row.holder_id)),
+      uuidArray(hits.map(({ custodian }) => custodian)),
+    ]);
+    for (const { place, group_no: group, wrap, own } of wraps) {
+      const hit = hits[Number(place) - 1];
+      if (hit === undefined) continue;
+      const { content_id: contentId, holder_id: holder } = hit.row;
+      out[hit.at] = {
+        contentId: contentId as ContentId,
+        own,
+        holder: holder as CustodianId,
+        group,
+        wrap,
+      };
+    }
+    return out;
   });
 }

@@ -2,6 +2,7 @@
 // many records, hence one snapshot: a record that is being folded is seen in its cell or in its page.
 import type { CustodianId } from '../kernel/ids.ts';
 import { int8Array, uuidArray } from '../platform/postgres/binary-arrays.ts';
+import { ofSlice, type Slice, slicesOf } from '../platform/postgres/custodian-slices.ts';
 import type { Database } from '../platform/postgres/database.ts';
 import { statement } from '../platform/postgres/statement.ts';
 import { Coalescer } from './coalescer.ts';
@@ -33,34 +34,49 @@ const selectMetadata = statement<{
      SELECT s.custodian_id, s.page_id, string_agg(asked.place::text, ',') AS places
        FROM asked JOIN metadata_slot s ON s.custodian_id = asked.custodian
         AND s.record_no = asked.number AND s.record_id = asked.record
+      WHERE ${ofSlice('s.custodian_id', 4)}
       GROUP BY s.custodian_id, s.page_id
    )
    SELECT asked.place::text AS places, NULL AS page_id, m.cell AS sealed, m.wrap
      FROM asked JOIN metadata_cell m ON m.custodian_id = asked.custodian
       AND m.record_no = asked.number AND m.record_id = asked.record
+    WHERE ${ofSlice('m.custodian_id', 4)}
    UNION ALL
    SELECT paged.places, p.page_id::text, p.page, p.wrap
      FROM paged JOIN metadata_page p ON p.custodian_id = paged.custodian_id
-      AND p.page_id = paged.page_id`,
+      AND p.page_id = paged.page_id
+    WHERE ${ofSlice('p.custodian_id', 4)}`,
 );
 
 /** Sealed metadata of records, many in one statement; undefined for a record that is not there. */
 export function createMetadataRows(db: Database): Coalescer<RecordRef, SealedMetadata | undefined> {
   return new Coalescer(async (refs: readonly RecordRef[]) => {
-    const rows = await selectMetadata.rows(db.pool, [
-      uuidArray(refs.map(({ custodian }) => custodian)),
-      int8Array(refs.map(({ recordNo }) => recordNo)),
-      uuidArray(refs.map(({ recordId }) => recordId)),
-    ]);
-    const found = new Map<number, SealedMetadata>();
-    for (const { places, page_id: pageId, sealed, wrap } of rows) {
-      for (const place of places.split(',')) {
-        const at = Number(place) - 1;
-        const custodian = refs[at]?.custodian;
-        if (custodian === undefined) continue;
-        found.set(at, { custodian, pageId: pageId ?? undefined, sealed, wrap });
-      }
-    }
-    return refs.map((_, i) => found.get(i));
+    const out = new Array<SealedMetadata | undefined>(refs.length).fill(undefined);
+    const slices = slicesOf(refs, ({ custodian }) => custodian);
+    await Promise.all(slices.map((slice) => readSlice(db, slice, out)));
+    return out;
   }, readLimits);
+}
+
+async function readSlice(
+  db: Database,
+  slice: Slice<RecordRef>,
+  out: (SealedMetadata | undefined)[],
+): Promise<void> {
+  const { items } = slice;
+  const rows = await selectMetadata.rows(db.pool, [
+    uuidArray(items.map(({ custodian }) => custodian)),
+    int8Array(items.map(({ recordNo }) => recordNo)),
+    uuidArray(items.map(({ recordId }) => recordId)),
+    ...slice.custodians,
+  ]);
+  for (const { places, page_id: pageId, sealed, wrap } of rows) {
+    for (const text of places.split(',')) {
+      const at = Number(text) - 1;
+      const place = slice.places[at];
+      const custodian = items[at]?.custodian;
+      if (custodian === undefined || place === undefined) continue;
+      out[place] = { custodian, pageId: pageId ?? undefined, sealed, wrap };
+    }
+  }
 }

@@ -3,7 +3,7 @@
 import { PostsealError } from '../kernel/errors.ts';
 import type { BodyReader, RecordMetadata } from '../archive/types.ts';
 import type { MessageFacts } from '../mailbox/types.ts';
-import { answerItem, type ItemAnswer } from './items/index.ts';
+import { answerItem, answerWhole, type ItemAnswer, itemNeed } from './items/index.ts';
 import { ConnectionClosed } from './output.ts';
 import { type FlagsOf } from './selected-mailbox.ts';
 import type { Session } from './session.ts';
@@ -95,6 +95,9 @@ async function prepareItem(message: OpenedMessage, item: FetchItem): Promise<Wri
     return (session) => {
       writeOwn[item.kind](session, message);
     };
+  }
+  if (item.kind === 'section' && itemNeed(item) === 'octets') {
+    return prepareAnswer(message, answerWhole(item, present(message.body).size));
   }
   return prepareAnswer(message, answerItem(item, present(message.metadata)));
 }

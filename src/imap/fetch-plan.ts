@@ -7,6 +7,8 @@ import type { FetchItem } from './wire/fetch-item.ts';
 export interface FetchPlan {
   readonly items: readonly FetchItem[];
   readonly need: ItemNeed;
+  /** Header lines and structure are opened. */
+  readonly needsMetadata: boolean;
   /** INTERNALDATE, size or record are asked of the store. */
   readonly needsFacts: boolean;
   /** Null: nothing is opened. */
@@ -15,16 +17,19 @@ export interface FetchPlan {
   readonly marksSeen: boolean;
 }
 
-const needOrder: readonly ItemNeed[] = ['none', 'metadata', 'body'];
+const needOrder: readonly ItemNeed[] = ['none', 'metadata', 'octets', 'body'];
 
 export function planFetch(items: readonly FetchItem[]): FetchPlan {
-  const need = items
-    .map(itemNeed)
-    .reduce((a, b) => (needOrder.indexOf(a) >= needOrder.indexOf(b) ? a : b), 'none');
+  const needs = items.map(itemNeed);
+  const need = needs.reduce(
+    (a, b) => (needOrder.indexOf(a) >= needOrder.indexOf(b) ? a : b),
+    'none',
+  );
   const content = items.some(readsContent);
   return {
     items,
     need,
+    needsMetadata: needs.some((one) => one === 'metadata' || one === 'body'),
     needsFacts:
       need !== 'none' || items.some((i) => i.kind === 'internaldate' || i.kind === 'rfc822.size'),
     purpose:

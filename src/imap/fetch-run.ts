@@ -22,7 +22,7 @@ import type { FetchItem } from './wire/fetch-item.ts';
 import { ImapError } from './wire/imap-error.ts';
 
 /** Messages in a block, by what they need. */
-const blockOf = { none: 2_000, metadata: 128, body: 32 } as const;
+const blockOf = { none: 2_000, metadata: 128, octets: 32, body: 32 } as const;
 /** Messages read ahead while one is written, if they are small. */
 const aheadMax = 8;
 const smallBytesMax = 131_072;
@@ -105,8 +105,8 @@ async function openBlock(
   const known = block.filter(({ uid }) => facts.has(uid));
   const refs = known.map(({ uid }) => facts.get(uid)?.record).filter((ref) => ref !== undefined);
   const [metadata, bodies] = await Promise.all([
-    archive.openMetadata(grant, refs),
-    plan.need === 'body' ? archive.openBodies(grant, refs) : [],
+    plan.needsMetadata ? archive.openMetadata(grant, refs) : [],
+    plan.need === 'body' || plan.need === 'octets' ? archive.openBodies(grant, refs) : [],
   ]);
   const places = new Map(known.map(({ uid }, place) => [uid, place]));
   return block.map((message): Opened => {
@@ -174,7 +174,7 @@ async function* readAhead(
     while (next < messages.length && pending.length < aheadMax) {
       const message = messages[next];
       if (message === undefined) break;
-      const small = (message.metadata?.size ?? 0) <= smallBytesMax;
+      const small = (message.facts?.size ?? 0) <= smallBytesMax;
       if (pending.length > 0 && !small) break;
       pending.push(prepareOrFail(plan, message, seen.get(message.flags.uid)));
       next += 1;

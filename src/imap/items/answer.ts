@@ -3,8 +3,11 @@
 import type { MessageStructure } from '../../mime/part.ts';
 import type { Encoder } from '../wire/encoder.ts';
 
-/** The deepest data that an item may need: nothing sealed, the metadata cell, the original. */
-export type ItemNeed = 'none' | 'metadata' | 'body';
+/**
+ * The deepest data that an item may need: nothing sealed, the metadata cell, the original and nothing beside
+ * it, the original and the metadata that tells where its parts are.
+ */
+export type ItemNeed = 'none' | 'metadata' | 'octets' | 'body';
 
 /** Ready: writes label and value. */
 export interface InlineAnswer {

@@ -10,6 +10,8 @@ import { writeBodyStructure } from './body-structure.ts';
 import { writeEnvelope } from './envelope-response.ts';
 import { answerSection, sectionNeed } from './section-answer.ts';
 
+export { answerWhole } from './section-answer.ts';
+
 export type { ItemAnswer, ItemNeed, ItemSource } from './answer.ts';
 
 type Kind = FetchItem['kind'];
@@ -37,7 +39,8 @@ export const itemNeed = (item: FetchItem): ItemNeed =>
   item.kind === 'section' ? sectionNeed(item) : needs[item.kind];
 
 /**
- * The answer to one content item. Needs no body where `itemNeed` says `metadata`.
+ * The answer to one content item. Needs no body where `itemNeed` says `metadata`; where it says `octets`,
+ * `answerWhole` needs no metadata.
  * @throws ImapError NO [UNKNOWN-CTE] for BINARY of a part with an unknown encoding
  */
 export function answerItem(item: ContentItem, source: ItemSource): ItemAnswer {

@@ -12,7 +12,13 @@ export type SectionItem = Extract<FetchItem, { kind: 'section' }>;
 
 /** Header fields of the message itself that the metadata cell holds need no body. */
 export function sectionNeed({ section }: SectionItem): ItemNeed {
-  return isUsualSubset(section) ? 'metadata' : 'body';
+  if (isUsualSubset(section)) return 'metadata';
+  return isWhole(section) ? 'octets' : 'body';
+}
+
+/** The answer to an item of the whole message, which has `size` octets; see `sectionNeed`. */
+export function answerWhole(item: SectionItem, size: number): ItemAnswer {
+  return octets(item, cut(0, size, item.partial));
 }
 
 export function answerSection(item: SectionItem, source: ItemSource): ItemAnswer {
@@ -31,10 +37,18 @@ export function answerSection(item: SectionItem, source: ItemSource): ItemAnswer
       finish: (bytes) => subsetAnswer(item, fields, bytes),
     };
   }
-  const { from, to } = cut(range.from, range.to, item.partial);
-  if (from === to) return inline(item, new Uint8Array());
-  return { kind: 'octets', label: plainLabel(item), from, to };
+  return octets(item, cut(range.from, range.to, item.partial));
 }
+
+function octets(
+  item: SectionItem,
+  range: { readonly from: number; readonly to: number },
+): ItemAnswer {
+  if (range.from === range.to) return inline(item, new Uint8Array());
+  return { kind: 'octets', label: plainLabel(item), ...range };
+}
+
+const isWhole = ({ text, part }: Section): boolean => text === 'all' && part.length === 0;
 
 const isUsualSubset = (section: Section): boolean =>
   section.text === 'header.fields' &&

@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import {
   answerItem,
+  answerWhole,
   itemNeed,
   type ContentItem,
   type ItemAnswer,
@@ -21,9 +22,12 @@ function sourceOf(bytes: Buffer): ItemSource {
 }
 
 /** The response text of an item, octets read from the original as the session does. */
-function told(item: ContentItem, bytes: Buffer): string {
+const told = (item: ContentItem, bytes: Buffer): string =>
+  written(answerItem(item, sourceOf(bytes)), bytes);
+
+function written(first: ItemAnswer, bytes: Buffer): string {
   const enc = new Encoder();
-  let answer: ItemAnswer = answerItem(item, sourceOf(bytes));
+  let answer = first;
   while (answer.kind === 'derive') answer = answer.finish(bytes.subarray(answer.from, answer.to));
   if (answer.kind === 'inline') answer.write(enc);
   else {
@@ -33,7 +37,10 @@ function told(item: ContentItem, bytes: Buffer): string {
   return Buffer.concat(enc.take()).toString('latin1');
 }
 
-const body = (section: Section, partial: Partial | null = null): ContentItem => ({
+const body = (
+  section: Section,
+  partial: Partial | null = null,
+): Extract<ContentItem, { kind: 'section' }> => ({
   kind: 'section',
   label: 'BODY',
   section,
@@ -160,6 +167,21 @@ describe('sections', () => {
     expect(told(body({ part: [1], text: 'all' }), bytes)).toBe('BODY[1] {0}\r\n');
     expect(told(body({ part: [2], text: 'all' }), bytes)).toBe('BODY[2] NIL');
     expect(told(binary([1]), bytes)).toBe('BINARY[1] {0}\r\n');
+  });
+});
+
+describe('the whole message', () => {
+  const bytes = crlf('Subject: a', '', 'body');
+  test.each([
+    [null, literal(bytes.toString('latin1'))],
+    [{ offset: 3, count: 4 }, literal('ject')],
+    [{ offset: 99, count: 1 }, '{0}\r\n'],
+  ])('needs no metadata, with the partial %p', (partial, value) => {
+    const item = body({ part: [], text: 'all' }, partial);
+    expect(itemNeed(item)).toBe('octets');
+    const origin = partial === null ? '' : `<${partial.offset}>`;
+    expect(written(answerWhole(item, bytes.length), bytes)).toBe(`BODY[]${origin} ${value}`);
+    expect(told(item, bytes)).toBe(`BODY[]${origin} ${value}`);
   });
 });
 
