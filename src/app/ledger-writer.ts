@@ -1,10 +1,11 @@
 // The ledger's writers of a node: the signer as a process of its own, and the sequencer in the primary.
 // The sequencer leaves the first public key beside the ledger and refuses another one.
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { readHead } from '../ledger/sequencer/sequencer.store.ts';
 import { createSequencer } from '../ledger/sequencer/sequencer.ts';
 import { startSignerProcess } from '../ledger/signer/signer-process.ts';
+import { signerStatePath } from '../ledger/signer/signer-state.ts';
 import { openTileFiles } from '../ledger/tiles/tile-files.ts';
 import type { AlertBus } from '../platform/alerts/alert-bus.ts';
 import type { Config } from '../platform/config/config.ts';
@@ -32,7 +33,8 @@ export async function startLedger(
 ): Promise<LedgerWriter> {
   const dir = join(context.home, 'ledger');
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  mkdirSync(join(context.home, 'signer'), { recursive: true, mode: 0o700 });
+  const stateFile = signerStatePath(context.home);
+  mkdirSync(dirname(stateFile), { recursive: true, mode: 0o700 });
   const database = await openDatabase({
     url: context.databaseUrl,
     poolMax: 1,
@@ -46,7 +48,7 @@ export async function startLedger(
       organisation: context.organisation,
       origin,
       dir,
-      stateFile: join(context.home, 'signer', 'state'),
+      stateFile,
       folder: join(context.home, 'keys'),
       store: keyStoreChoice(config),
     },

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LedgerReport, ReportProgress } from '../cli/offline.ts';
 import { IntegrityError } from '../kernel/errors.ts';
+import { signerStatePath } from '../ledger/signer/signer-state.ts';
 import { verifyLedger } from '../ledger/verify/verify-ledger.ts';
 import type { Config } from '../platform/config/config.ts';
 import type { Database } from '../platform/postgres/database.ts';
@@ -25,10 +26,14 @@ export async function verifyHomeLedger(
     database: database.pool,
     dir: join(config.home, 'ledger'),
     publicKey: readPublicKey(config),
+    signerState: signerStatePath(config.home),
     ...(options.running ? {} : { settleMs: 0 }),
     onProgress: options.onProgress,
   });
-  const findings = report.findings.map(({ place, what }) => ({ place, text: what }));
+  const findings = report.findings.map(({ place, what, detail }) => ({
+    place,
+    text: detail === undefined ? what : `${what} (${detail})`,
+  }));
   const { origin, size, root } = report;
   return { origin, size, root, findings };
 }

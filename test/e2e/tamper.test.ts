@@ -140,6 +140,7 @@ const ledgerFlips: [string, () => Flip | Promise<Flip>][] = [
   ['the root in the checkpoint', () => flipFile('ledger/checkpoint', 60)],
   ['the signature of the checkpoint', () => flipFile('ledger/checkpoint', -9)],
   ['a kept checkpoint', () => flipFile(path('ledger/checkpoints/**/*'), 40)],
+  ['what the signer remembers', () => flipFile('signer/state', -12)],
 ];
 const archiveFlips: [string, () => Flip | Promise<Flip>][] = [
   ['the payload of a shared pack', () => flipPack(1, 32 + 32 + 100)],

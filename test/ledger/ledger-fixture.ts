@@ -99,7 +99,14 @@ export async function openLedgerFixture(
       }),
     record: (drafts) =>
       withEvents(database, sealer, drafts, (_client, events) => Promise.resolve(events)),
-    verify: () => verifyLedger({ database: database.pool, dir, publicKey: key.spki, settleMs: 0 }),
+    verify: () =>
+      verifyLedger({
+        database: database.pool,
+        dir,
+        publicKey: key.spki,
+        signerState: stateFile,
+        settleMs: 0,
+      }),
   };
 }
 

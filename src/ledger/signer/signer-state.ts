@@ -1,5 +1,6 @@
 // What the signer signed last, in a file of its own outside PostgreSQL: one line of JSON.
 // Source of truth: docs/formats/checkpoint.md "Signer".
+import { join } from 'node:path';
 import { IntegrityError } from '../../kernel/errors.ts';
 import { openCheckpoint } from '../checkpoint/checkpoint.ts';
 import { writeDurable } from '../tiles/durable-file.ts';
@@ -10,6 +11,17 @@ export interface SignerState {
   readonly origin: string;
   readonly size: number;
   readonly root: Buffer;
+}
+
+/** Path of the signer's memory in a home. */
+export function signerStatePath(home: string): string {
+  return join(home, 'signer', 'state');
+}
+
+/** The file alone; undefined if there is none. Throws `IntegrityError` if it is not a state. */
+export async function readOwnState(path: string): Promise<SignerState | undefined> {
+  const bytes = await readIfThere(path);
+  return bytes === undefined ? undefined : decode(bytes, path);
 }
 
 /**
@@ -24,9 +36,7 @@ export async function readSignerState(
     readonly files: Pick<TileFiles, 'readCheckpoint'>;
   },
 ): Promise<SignerState> {
-  const bytes = await readIfThere(path);
-  const own =
-    bytes === undefined ? { origin: log.origin, size: 0, root: emptyRoot } : decode(bytes, path);
+  const own = (await readOwnState(path)) ?? { origin: log.origin, size: 0, root: emptyRoot };
   if (own.origin !== log.origin)
     throw new IntegrityError('integrity.ledger', { place: path, what: 'origin' });
   const note = await log.files.readCheckpoint();

@@ -10,6 +10,7 @@ import { chainHash, chainStart, hashBytes, leafHash } from '../tree/hashes.ts';
 import { type NamedCheckpoint, readCheckpoints } from './checkpoint-history.ts';
 import { type Finding, Findings } from './finding.ts';
 import { NumberLedger } from './number-ledger.ts';
+import { checkRollback, readSignerMemory } from './signer-memory.ts';
 import { TileCheck } from './tile-check.ts';
 import {
   readRows,
@@ -27,8 +28,8 @@ export interface VerifyOptions {
   readonly publicKey: Uint8Array;
   /** Origin that must be found; that of audit_head if left out. */
   readonly origin?: string;
-  /** What the signer remembers; a published checkpoint behind it is a rollback. */
-  readonly signed?: { readonly size: number };
+  /** Path of the signer's memory; left out: not compared, as where only the ledger is at hand. */
+  readonly signerState?: string;
   /** Gaps in numbers younger than this may be transactions under way; 0 for a stopped server. */
   readonly settleMs?: number;
   /** Leaves further apart than this, in one boot, are noted as silence. */
@@ -66,20 +67,28 @@ export async function verifyLedger(options: VerifyOptions): Promise<LedgerReport
   const origin = options.origin ?? early?.origin ?? '';
   const log = { origin, spki: options.publicKey };
   const checkpoints = await readCheckpoints(options.dir, log, findings);
-  // Read after the checkpoint: the log can only have grown since.
+  const { published } = checkpoints;
+  const memory =
+    options.signerState === undefined
+      ? undefined
+      : await readSignerMemory(
+          options.signerState,
+          { origin, published: published?.size },
+          findings,
+        );
+  // Read after the checkpoint and the memory: the log can only have grown since.
   const head = await readVerifyHead(options.database);
-  const published = checkpoints.published?.size ?? 0;
   const scan = new LedgerScan(
-    new TileCheck(files, published, findings),
+    new TileCheck(files, published?.size ?? 0, findings),
     findings,
-    checkpoints.all,
+    [...checkpoints.all, ...(memory === undefined ? [] : [memory])].sort((a, b) => a.size - b.size),
     options,
     origin,
   );
   const size = Number(head?.last ?? -1) + 1;
   await scan.rows(size);
   scan.close(head, origin);
-  checkSizes(size, checkpoints.published, options, findings);
+  checkSizes(size, published, memory, findings);
   await scan.tiles.strays();
   await scan.numbersEnd();
   return {
@@ -89,9 +98,9 @@ export async function verifyLedger(options: VerifyOptions): Promise<LedgerReport
     root: scan.tiles.stack.root().toString('hex'),
     chain: scan.chain.toString('hex'),
     checkpoint:
-      checkpoints.published === undefined
+      published === undefined
         ? undefined
-        : { size: published, root: checkpoints.published.root.toString('hex') },
+        : { size: published.size, root: published.root.toString('hex') },
     checkpoints: checkpoints.all.length,
     tiles: scan.tiles.tiles,
     bundles: scan.tiles.bundles,
@@ -105,20 +114,17 @@ export async function verifyLedger(options: VerifyOptions): Promise<LedgerReport
 function checkSizes(
   size: number,
   published: NamedCheckpoint | undefined,
-  options: VerifyOptions,
+  memory: NamedCheckpoint | undefined,
   findings: Findings,
 ): void {
+  checkRollback(memory, size, findings);
   if (published === undefined) {
-    if ((options.signed?.size ?? 0) > 0) findings.add('checkpoint', 'missing');
+    if ((memory?.size ?? 0) > 0) findings.add('checkpoint', 'missing');
     else if (size > 0) findings.note('checkpoint', 'none yet');
     return;
   }
   if (published.size > size) {
     findings.add(`audit_log seq ${size}`, 'missing', `the checkpoint has ${published.size} leaves`);
-  }
-  // The signer remembers before the checkpoint is published: one step ahead is normal, in a moment.
-  if (options.signed !== undefined && options.signed.size > size) {
-    findings.add('audit_log', 'rollback', `signed ${options.signed.size}, found ${size}`);
   }
 }
 
