@@ -26,6 +26,7 @@ import { startMetricsServer } from '../platform/metrics/metrics-server.ts';
 import { openDatabase } from '../platform/postgres/database.ts';
 import { prepareRunFolder } from '../platform/postgres/run-folder.ts';
 import { openTlsKeeper } from '../platform/tls/tls-keeper.ts';
+import { recordConfig } from './config-event.ts';
 import { countAlerts, measureNode } from './gauges.ts';
 import { openHomeDatabase } from './home-database.ts';
 import { startLedger } from './ledger-writer.ts';
@@ -199,6 +200,7 @@ async function startAll(base: Base): Promise<string> {
     flushOthers: async () => serving.workers?.flush(),
   });
   started.add(() => services.close());
+  await recordConfig(services, config, context.organisation);
   await openApi(base, context, services, serving);
   const metrics = await openMetrics(base, services);
   started.add(measureNode(base.metrics, services, () => serving.workers?.count ?? 0));

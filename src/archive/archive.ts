@@ -90,9 +90,9 @@ export function createArchive(deps: ArchiveDeps): Archive {
       return reader;
     },
     erasure,
-    shred: async (record, event) => {
+    shred: async (record, cause) => {
       try {
-        return await shredder.shred(record, event);
+        return await shredder.shred(record, cause);
       } finally {
         // Whatever the look at the tables afterwards found: the keys are gone, and no cache keeps them.
         opener.flush();

@@ -6,7 +6,7 @@ import type { Database } from '../platform/postgres/database.ts';
 import type { Committer, Part } from './committer/types.ts';
 import type { ErasureTarget, HeldRows, Purge } from './erasure-target.ts';
 import type { Shredded } from './shred-part.store.ts';
-import type { RecordRef, ShredResult } from './types.ts';
+import type { RecordRef, ShredCause, ShredResult } from './types.ts';
 
 export interface ShredderDeps {
   readonly db: Database;
@@ -26,14 +26,14 @@ export class Shredder {
   }
 
   /** One after the other: each has a batch of its own, and one pooled connection serves them all. */
-  shred(ref: RecordRef, event: EventDraft): Promise<ShredResult> {
-    const running = this.#last.then(() => this.#shred(ref, event));
+  shred(ref: RecordRef, cause: ShredCause): Promise<ShredResult> {
+    const running = this.#last.then(() => this.#shred(ref, cause));
     // Whether it succeeded is its own caller's business.
     this.#last = running.catch(() => undefined);
     return running;
   }
 
-  async #shred(ref: RecordRef, draft: EventDraft): Promise<ShredResult> {
+  async #shred(ref: RecordRef, cause: ShredCause): Promise<ShredResult> {
     const { committer, record, others } = this.#deps;
     const targets = others();
     const taken: Purge[] = [];
@@ -47,7 +47,7 @@ export class Shredder {
       const parts: Part[] = [];
       for (const target of targets) parts.push(await take(target));
       const { outputs, events } = await committer.commit({
-        events: [draft],
+        events: [shredDraft(ref, cause)],
         parts: [own, ...parts] as [typeof own, ...Part[]],
       });
       const [event] = events;
@@ -67,4 +67,16 @@ export class Shredder {
     const tables = left.map(({ table, rows }) => `${table} ${String(rows)}`).join(', ');
     throw new PostsealError('erasure.incomplete', { record: ref.recordId, tables });
   }
+}
+
+function shredDraft({ custodian, recordId }: RecordRef, cause: ShredCause): EventDraft {
+  return {
+    ...cause,
+    op: 'record.shredded',
+    outcome: 'success',
+    objects: [
+      { t: 'rec', id: recordId },
+      { t: 'cus', id: custodian },
+    ],
+  };
 }

@@ -74,6 +74,9 @@ export interface BodyReader {
   close(): void;
 }
 
+/** Who has a record destroyed, and why. */
+export type ShredCause = Pick<EventDraft, 'actor' | 'why' | 'fields'>;
+
 export interface ShredResult {
   readonly event: EventId;
   /** False while another record of this custodian still holds the content. */
@@ -102,11 +105,11 @@ export interface Archive {
     records: readonly RecordRef[],
   ): Promise<(BodyReader | PostsealError)[]>;
   /**
-   * Destroys the keys of one record of one custodian and takes it out of every room in the same
-   * transaction; `event.objects` must name the record.
+   * Destroys the keys of one record of one custodian and takes it out of every room in the transaction
+   * of its event, `record.shredded`.
    * @throws PostsealError `key.destroyed`; `erasure.incomplete` when a table still holds rows of it.
    */
-  shred(record: RecordRef, event: EventDraft): Promise<ShredResult>;
+  shred(record: RecordRef, cause: ShredCause): Promise<ShredResult>;
   /** The archive's own tables, for the list of all targets. */
   readonly erasure: ErasureTarget;
   ensureCustodian(id: CustodianId, kind: CustodianKind): Promise<void>;

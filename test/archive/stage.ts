@@ -140,7 +140,7 @@ export async function openArchiveStage(url: string): Promise<ArchiveStage> {
         const reader = await archive.openBody(await grant([record]), record);
         return reader.read(0, reader.size);
       },
-      shred: (record) => archive.shred(record, eventOf('record.shredded', [record])),
+      shred: (record) => archive.shred(record, { actor: systemActor }),
       close: async () => {
         archive.close();
         await committer.close();

@@ -104,7 +104,7 @@ describe('the key service', () => {
   test('swapped rows of custodian keys open nothing', async () => {
     const [first, second] = [await run.newCustodian(), await run.newCustodian()];
     const draft: EventDraft = {
-      op: 'key.rotated',
+      op: 'key.created',
       outcome: 'success',
       actor: systemActor,
       objects: [],

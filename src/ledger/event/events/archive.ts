@@ -39,14 +39,6 @@ export const archiveEvents = {
     ['key', 'cus', 'ses'],
     'The key service refused to open keys.',
   ),
-  'key.rotated': eventSpec(
-    'A',
-    'notice',
-    'security',
-    ['key', 'cus'],
-    'A key was replaced by a newer one.',
-  ),
-  'key.destroyed': eventSpec('D', 'critical', 'security', ['key', 'cus'], 'A key was destroyed.'),
   'import.started': eventSpec('A', 'notice', 'archive', ['acc', 'cus'], 'An import started.'),
   'import.ended': eventSpec(
     'A',

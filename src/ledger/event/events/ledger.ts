@@ -32,11 +32,4 @@ export const ledgerEvents = {
     ['log'],
     'The ledger was verified; verdict and size are given.',
   ),
-  'ledger.exported': eventSpec(
-    'D',
-    'notice',
-    'ledger',
-    ['log'],
-    'A part of the ledger was exported.',
-  ),
 } as const satisfies Record<string, EventSpec>;

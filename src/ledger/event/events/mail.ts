@@ -23,13 +23,6 @@ export const mailEvents = {
     ['rec', 'mbx', 'acc'],
     'A message was imported and archived.',
   ),
-  'mail.journaled': eventSpec(
-    'A',
-    'info',
-    'archive',
-    ['rec', 'cus'],
-    'A journal report was archived.',
-  ),
   'mail.rejected': eventSpec(
     'B',
     'notice',

@@ -9,6 +9,6 @@ export const serverEvents = {
     'warning',
     'ledger',
     ['org'],
-    'The configuration changed; digests of before and after are given.',
+    'The server started with another configuration; digests of before and after are given.',
   ),
 } as const satisfies Record<string, EventSpec>;
