@@ -3,7 +3,7 @@ import type pg from 'pg';
 import type { EventId, PersonId } from '../kernel/ids.ts';
 import { type Queryable, statement } from '../platform/postgres/statement.ts';
 
-/** `expired` follows from the row's age (approvals.ts) and is not stored. */
+/** `expired` follows from the row's age at once (approvals.ts); it is written down a little later. */
 export type ApprovalStateName = 'proposed' | 'granted' | 'denied' | 'used' | 'expired';
 
 export interface ApprovalRecord {
@@ -65,6 +65,17 @@ const decide = statement(
     WHERE approval_id = $1`,
 );
 
+const open = statement<Row>(
+  'access.approval.open',
+  `SELECT ${columns} FROM public.approval WHERE state IN ('proposed', 'granted')
+    ORDER BY proposed_at, approval_id LIMIT 500`,
+);
+const expire = statement(
+  'access.approval.expire',
+  `UPDATE public.approval SET state = 'expired', event_id = $2
+    WHERE approval_id = $1 AND state IN ('proposed', 'granted')`,
+);
+
 function toRecord(row: Row): ApprovalRecord {
   return {
     id: row.approval_id,
@@ -109,6 +120,19 @@ export async function readApproval(
 /** The newest 500, newest first. */
 export async function listApprovals(client: Queryable): Promise<ApprovalRecord[]> {
   return (await list.rows(client)).map(toRecord);
+}
+
+/** The oldest 500 that are neither denied nor used nor written down as expired, oldest first. */
+export async function openApprovals(client: Queryable): Promise<ApprovalRecord[]> {
+  return (await open.rows(client)).map(toRecord);
+}
+
+/** Number of rows that were still open: 0 or 1. */
+export async function expireApproval(
+  client: pg.ClientBase,
+  input: { readonly id: string; readonly event: EventId },
+): Promise<number> {
+  return expire.run(client, [input.id, input.event]);
 }
 
 export async function setApprovalState(

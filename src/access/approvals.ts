@@ -8,6 +8,7 @@ import type { EventId, PersonId } from '../kernel/ids.ts';
 import { canonicalJson, type JsonValue } from '../ledger/event/canonical-json.ts';
 import type { Pseudonyms } from '../ledger/event/actor-keys.store.ts';
 import type { EventSealer } from '../ledger/event/event-sealer.ts';
+import { type Actor, type EventDraft, systemActor } from '../ledger/event/draft.ts';
 import { withEvents } from '../ledger/event/inbox.store.ts';
 import type { Database } from '../platform/postgres/database.ts';
 import {
@@ -19,9 +20,11 @@ import {
 import {
   type ApprovalRecord,
   type ApprovalStateName,
+  expireApproval,
   insertApproval,
   listApprovals,
   lockApproval,
+  openApprovals,
   readApproval,
   setApprovalState,
 } from './approval.store.ts';
@@ -63,7 +66,7 @@ export interface Approvals {
   list(state?: ApprovalStateName): Promise<Approval[]>;
   /**
    * Inside the transaction of the act: the approval must be granted, of this act and of exactly this
-   * subject, its delay over and itself not expired; `event` uses it up.
+   * subject, its delay over and itself not expired; `event`, an `approvalUsed`, uses it up.
    * @throws PostsealError `approval.unknown`, `approval.state`.
    */
   use(
@@ -71,6 +74,13 @@ export interface Approvals {
     approval: { readonly id: string; readonly act: ApprovalAct; readonly subject: JsonValue },
     event: EventId,
   ): Promise<void>;
+  /** Writes down which of the oldest open ones ran out of time; how many. */
+  expire(): Promise<number>;
+}
+
+/** The event with which an act uses its approval up; goes with the event of the act. */
+export function approvalUsed(id: string, actor: Actor): EventDraft {
+  return { op: 'approval.used', outcome: 'success', actor, objects: [{ t: 'apr', id }] };
 }
 
 function rowOf(act: string): ApprovalRow {
@@ -84,7 +94,7 @@ function requireRole(allowed: ApprovalRow['proposes'], by: PersonSession): void 
   }
 }
 
-/** What is still open and too old has expired; nothing needs to write that down. */
+/** What is still open and too old has expired, whether or not it was written down already. */
 function stateOf({ act, state, ageHours }: ApprovalRecord): ApprovalStateName {
   const open = state === 'proposed' || state === 'granted';
   return open && ageHours > rowOf(act).validHours ? 'expired' : state;
@@ -171,6 +181,30 @@ async function decide(
   });
 }
 
+async function expire(deps: ApprovalsDeps): Promise<number> {
+  const late = (await openApprovals(deps.database.pool)).filter(
+    (record) => stateOf(record) === 'expired',
+  );
+  let written = 0;
+  for (const { id } of late) {
+    const draft = {
+      op: 'approval.expired',
+      outcome: 'success',
+      actor: systemActor,
+      objects: [{ t: 'apr', id }],
+    } as const;
+    await withEvents(deps.database, deps.sealer, [draft], async (client, [event]) => {
+      if (event === undefined) throw new PostsealError('internal');
+      // An approval that is too old is neither decided nor used: only another node's job can be first.
+      if ((await expireApproval(client, { id, event: event.id })) === 0) {
+        throw new PostsealError('store.conflict', { approval: id });
+      }
+    });
+    written += 1;
+  }
+  return written;
+}
+
 export function createApprovals(deps: ApprovalsDeps): Approvals {
   return {
     propose: (act, subject, by) => propose(deps, { act, subject }, by),
@@ -179,6 +213,7 @@ export function createApprovals(deps: ApprovalsDeps): Approvals {
       const all = (await listApprovals(deps.database.pool)).map(shown);
       return state === undefined ? all : all.filter((approval) => approval.state === state);
     },
+    expire: () => expire(deps),
     async use(client, approval, event) {
       const record = await need(client, approval.id);
       if (record.act !== approval.act || record.subject !== canonicalJson(approval.subject)) {

@@ -10,7 +10,7 @@ import type { EventSealer } from '../ledger/event/event-sealer.ts';
 import { withEvents } from '../ledger/event/inbox.store.ts';
 import type { Database } from '../platform/postgres/database.ts';
 import type { KeyClient } from '../vault/keys/types.ts';
-import type { Approvals } from './approvals.ts';
+import { type Approvals, approvalUsed } from './approvals.ts';
 import { type CredentialOwner, writeCredential } from './credential.store.ts';
 import { hashPassword, oneTimePassword } from './password.ts';
 import {
@@ -170,11 +170,12 @@ async function replacePassword(
       ...(approval === undefined ? [] : [{ t: 'apr', id: approval } as const]),
     ],
   } as const;
-  await withEvents(deps.database, deps.sealer, [draft], async (client, [event]) => {
+  const drafts = approval === undefined ? [draft] : [draft, approvalUsed(approval, actor)];
+  await withEvents(deps.database, deps.sealer, drafts, async (client, [event, used]) => {
     if (event === undefined) throw new PostsealError('internal');
-    if (approval !== undefined) {
+    if (approval !== undefined && used !== undefined) {
       const subject = { person: person.id };
-      await deps.approvals.use(client, { id: approval, act: 'person.reset', subject }, event.id);
+      await deps.approvals.use(client, { id: approval, act: 'person.reset', subject }, used.id);
     }
     const owner: CredentialOwner = { kind: 'person', id: person.id };
     await writeCredential(client, owner, { hash, mustChange }, event.id);

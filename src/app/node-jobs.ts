@@ -1,5 +1,6 @@
 // What a node does by itself, through the durable queue: it verifies its own ledger, scrubs its own bytes,
-// folds metadata, and looks at what runs out. What it finds is an event and an alert. Times are UTC.
+// folds metadata, lets approvals expire, and looks at what runs out. What it finds is an event and an alert. Times are UTC.
+import { createApprovals } from '../access/approvals.ts';
 import { foldMetadata } from '../archive/fold-metadata.ts';
 import type { Finding } from '../cli/offline.ts';
 import { PostsealError } from '../kernel/errors.ts';
@@ -21,7 +22,7 @@ export interface NodeJobsDeps {
   readonly context: NodeContext;
   readonly log: Log;
   readonly alerts: AlertBus;
-  readonly services: Pick<Services, 'committer' | 'keys'>;
+  readonly services: Pick<Services, 'committer' | 'keys' | 'database' | 'sealer' | 'pseudonyms'>;
 }
 
 export interface NodeJobs {
@@ -133,6 +134,13 @@ const registry = {
     options: { retries: 0, timeoutSeconds: hour },
     run: async ({ services }, db) => {
       await foldMetadata({ ...services, db }, { limitPages: foldPagesMax });
+    },
+  },
+  'access.expire-approvals': {
+    cron: '29 * * * *',
+    options: { retries: 1, retrySeconds: 60 },
+    run: async ({ services }) => {
+      await createApprovals(services).expire();
     },
   },
   'home.watch': { cron: '41 * * * *', options: { retries: 1, retrySeconds: 60 }, run: watch },

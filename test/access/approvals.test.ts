@@ -218,6 +218,17 @@ describe('using', () => {
     const expired = (await stage.approvals.list('expired')).map(({ id }) => id);
     expect(expired).toEqual(expect.arrayContaining([late.id, unused.id]));
     expect((await stage.approvals.list('granted')).map(({ id }) => id)).not.toContain(unused.id);
+    const open = await proposal();
+    const events = await stage.eventsOf(() => stage.approvals.expire());
+    expect(events.map(({ op, obj }) => `${op} ${String(obj[0]?.id)}`).sort()).toEqual(
+      [late.id, unused.id].map((id) => `approval.expired ${id}`).sort(),
+    );
+    expect(await stage.eventsOf(() => stage.approvals.expire())).toEqual([]);
+    const rows = await stage.db.database.pool.query<{ state: string }>(
+      'SELECT state FROM approval WHERE approval_id = ANY ($1) ORDER BY proposed_at',
+      [[late.id, unused.id, open.id]],
+    );
+    expect(rows.rows.map(({ state }) => state)).toEqual(['expired', 'expired', 'proposed']);
   });
 });
 
@@ -260,6 +271,7 @@ describe('resetting a person through the routes', () => {
     });
     expect(events.map(({ op }) => op)).toEqual([
       'person.reset',
+      'approval.used',
       'session.sign-in-failed',
       'session.signed-in',
     ]);
