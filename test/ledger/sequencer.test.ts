@@ -73,6 +73,7 @@ describe('createSequencer', () => {
 
   test('verifies clean while it is written', async () => {
     const sequencer = startSequencer({ checkpointMs: 10, batchEvents: 200 });
+    await sequencer.publish();
     const writer = (async () => {
       for (let i = 0; i < 25; i += 1) await ledger.record(drafts(40));
     })();

@@ -18,7 +18,7 @@ export type { SequencerOptions } from './lead.ts';
 
 export const sequencerDefaults: SequencerOptions = {
   batchEvents: 4000,
-  pollMs: 20,
+  pollMs: 50,
   checkpointMs: 1000,
   heartbeatMs: 60_000,
   anchorMs: 3_600_000,
@@ -155,9 +155,9 @@ class SequencerLoop implements Sequencer {
       const seen = this.#wake.count;
       if (this.#waiters.length > 0) await this.#settle(lead);
       plan(lead, this.#deps, this.#options);
-      const more = await step(lead, this.#deps, this.#options);
+      const taken = await step(lead, this.#deps, this.#options);
       this.#publishWhenDue(lead);
-      if (!more) await this.#wake.wait(seen, this.#options.pollMs);
+      if (taken < this.#options.batchEvents) await this.#wake.wait(seen, this.#options.pollMs);
     }
     if (this.#failed === undefined) await this.#settle(lead);
   }
@@ -168,12 +168,16 @@ class SequencerLoop implements Sequencer {
     try {
       // What commits from here on is not waited for: under load it would never end.
       const target = lead.head.size + lead.own.length + (await countEvents(lead.client));
-      let more = true;
-      while (more && lead.head.size < target) more = await step(lead, this.#deps, this.#options);
+      while (lead.head.size < target) {
+        if ((await step(lead, this.#deps, this.#options)) === 0) break;
+      }
       const size = await lead.publisher.publish();
       for (const waiter of mine) waiter.resolve(size);
     } catch (error) {
-      for (const waiter of mine) waiter.reject(error);
+      // A lost connection ends this term, not the request: the next one settles it.
+      if (error instanceof PostsealError && error.code === 'database.unreachable') {
+        this.#waiters.unshift(...mine);
+      } else for (const waiter of mine) waiter.reject(error);
       throw error;
     }
   }
