@@ -41,6 +41,10 @@ const insert = statement(
   `INSERT INTO public.person (person_id, name, full_name, state, event_id)
    VALUES ($1, lower($2), $3, 'active', $4) ON CONFLICT (name) DO NOTHING`,
 );
+const setState = statement(
+  'access.person.state',
+  'UPDATE public.person SET state = $2, event_id = $3 WHERE person_id = $1 AND state <> $2',
+);
 const lock = statement(
   'access.person.lock',
   'SELECT 1 FROM public.person WHERE person_id = $1 FOR UPDATE',
@@ -86,6 +90,14 @@ export async function insertPerson(
   event: EventId,
 ): Promise<number> {
   return insert.run(client, [person.id, person.name, person.fullName, event]);
+}
+
+/** Number of persons changed: 0 if the person was in that state already. */
+export async function setPersonState(
+  client: pg.ClientBase,
+  input: { readonly person: PersonId; readonly state: Person['state']; readonly event: EventId },
+): Promise<number> {
+  return setState.run(client, [input.person, input.state, input.event]);
 }
 
 /** Serialises changes of one person's roles, so that two half conflicts cannot pass each other. */

@@ -22,6 +22,7 @@ import {
   lockPerson,
   type Person,
   readPerson,
+  setPersonState,
 } from './person.store.ts';
 import { deletePersonSessions } from './person-session.store.ts';
 import { type Role, roleConflicts } from './roles.ts';
@@ -58,6 +59,11 @@ export interface Persons {
   /** @throws PostsealError `role.conflict`, `person.unknown`. */
   assign(name: string, role: Role, actor: Actor): Promise<Person>;
   remove(name: string, role: Role, actor: Actor): Promise<Person>;
+  /**
+   * Lets a person sign in no longer, or again; disabling ends every session. Roles stay as they are.
+   * Nothing happens, and no event, if the person is in that state. @throws PostsealError `person.unknown`.
+   */
+  setState(person: Person, state: Person['state'], actor: Actor): Promise<Person>;
   /** The person's own new password; ends every other session. */
   setPassword(person: Person, password: Secret, actor: Actor): Promise<void>;
   /** Four-eyes reset: a new one-time password under an approval that names this person. */
@@ -150,6 +156,29 @@ async function changeRole(
   return need(deps, input.name);
 }
 
+async function changeState(
+  deps: PersonsDeps,
+  input: { readonly person: Person; readonly state: Person['state'] },
+  actor: Actor,
+): Promise<Person> {
+  const { person, state } = input;
+  if (person.state === state) return person;
+  const draft = {
+    op: state === 'disabled' ? 'person.disabled' : 'person.enabled',
+    outcome: 'success',
+    actor,
+    objects: [{ t: 'per', id: person.id }],
+  } as const;
+  await withEvents(deps.database, deps.sealer, [draft], async (client, [event]) => {
+    if (event === undefined) throw new PostsealError('internal');
+    const changed = await setPersonState(client, { person: person.id, state, event: event.id });
+    // Somebody else was first since the look above.
+    if (changed === 0) throw new PostsealError('store.conflict');
+    if (state === 'disabled') await deletePersonSessions(client, person.id);
+  });
+  return need(deps, person.name);
+}
+
 async function replacePassword(
   deps: PersonsDeps,
   input: {
@@ -191,6 +220,7 @@ export function createPersons(deps: PersonsDeps): Persons {
     byId: (id) => readPerson(deps.database.pool, id),
     assign: (name, role, actor) => changeRole(deps, { name, role, change: 'assign' }, actor),
     remove: (name, role, actor) => changeRole(deps, { name, role, change: 'remove' }, actor),
+    setState: (person, state, actor) => changeState(deps, { person, state }, actor),
     async setPassword(person, password, actor) {
       const hash = await hashPassword(password);
       await replacePassword(deps, { person, hash, mustChange: false }, actor);

@@ -21,7 +21,7 @@ import {
   findPersonSession,
   insertPersonSession,
 } from './person-session.store.ts';
-import { localAddress, type SignInThrottle } from './throttle.ts';
+import { localAddress, type SignInThrottle, throttleKey } from './throttle.ts';
 import { Turns } from './turns.ts';
 import { UnknownNames } from './unknown-names.ts';
 
@@ -99,7 +99,7 @@ type Deps = Omit<SignInDeps, 'unknownNames'> & Memory;
 
 /** What the throttle counts by: never the typed text, which may be a password. */
 function nameKeyOf(deps: Deps, name: string, subject: Subject | undefined): string {
-  if (subject !== undefined) return `${subject.owner.kind}:${subject.owner.id}`;
+  if (subject !== undefined) return throttleKey(subject.owner);
   return `unknown:${deps.unknownNames.hash(name, deps.clock.now())}`;
 }
 
@@ -162,7 +162,7 @@ async function prove(
       await countFailure(deps, nameKey, attempt, subject);
       return refuse(deps, attempt, subject, right ? 'disabled' : 'credentials');
     }
-    deps.throttle.passed(nameKey);
+    deps.throttle.forget(nameKey);
     return { mustChange: stored?.mustChange === true };
   });
 }

@@ -1,6 +1,7 @@
 // Counts failed sign-ins per name and per address; successful ones never count, since a mail
 // client opens five connections at once (docs/security/sign-in.md). Time comes in as an argument.
 import type { UnixMs } from '../kernel/time.ts';
+import type { CredentialOwner } from './credential.store.ts';
 
 /** What stands for an address at the Unix socket. */
 export const localAddress = 'local';
@@ -29,7 +30,12 @@ interface Entry {
   lockedUntil: number;
 }
 
-/** One limiter of a node: `check` before the password is looked at, `failed` or `passed` after. */
+/** What counts for somebody who exists. */
+export function throttleKey({ kind, id }: CredentialOwner): string {
+  return `${kind}:${id}`;
+}
+
+/** One limiter of a node: `check` before the password is looked at, `failed` or `forget` after. */
 export class SignInThrottle {
   readonly #rules: ThrottleRules;
   readonly #names = new Map<string, Entry>();
@@ -57,8 +63,13 @@ export class SignInThrottle {
     return locked;
   }
 
-  /** A right password forgives the name's failures, never the address's. */
-  passed(nameKey: string): void {
+  /** Whether the name itself is locked, whatever its address. */
+  isLocked(nameKey: string, now: UnixMs): boolean {
+    return (this.#names.get(nameKey)?.lockedUntil ?? 0) > now;
+  }
+
+  /** A right password or an administrator forgives the name's failures, never the address's. */
+  forget(nameKey: string): void {
     this.#names.delete(nameKey);
   }
 

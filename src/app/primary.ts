@@ -8,6 +8,7 @@ import { createApprovals } from '../access/approvals.ts';
 import { createFirstAdministrators } from '../access/first-run.ts';
 import { createPersons } from '../access/persons.ts';
 import { createDispatch } from '../access/routes/dispatch.ts';
+import { createUnlock } from '../access/unlock.ts';
 import { UnknownNames } from '../access/unknown-names.ts';
 import { startApiServer } from '../admin/api-server.ts';
 import { ensureOrganisation, findOrganisation } from '../archive/custodians.store.ts';
@@ -128,6 +129,10 @@ async function openApi(
       kick: async (session) => ((await serving.workers?.kick({ session })) ?? 0) > 0,
       kickAccount: async (account) => (await serving.workers?.kick({ account })) ?? 0,
     },
+    unlock: createUnlock({
+      ...services,
+      forgetOthers: async (nameKey) => serving.workers?.forgetFailures(nameKey),
+    }),
   });
   const socketPath = join(prepareRunFolder(context.home), 'api.sock');
   const api = await startApiServer({ socketPath, routes, dispatch: createDispatch(services), log });

@@ -2,6 +2,7 @@
 import type { AccountCredentials } from '../access/account-credentials.ts';
 import type { Approvals } from '../access/approvals.ts';
 import type { Persons } from '../access/persons.ts';
+import type { Unlock } from '../access/unlock.ts';
 import { accountRoutes } from '../access/routes/account-routes.ts';
 import { approvalRoutes } from '../access/routes/approval-routes.ts';
 import { keyRoutes } from '../access/routes/key-routes.ts';
@@ -25,15 +26,18 @@ export interface RoutesDeps {
     /** Ends every IMAP session of an account; how many there were. */
     kickAccount(account: AccountId): Promise<number>;
   };
+  readonly unlock: Unlock;
 }
 
 export function allRoutes(deps: RoutesDeps): readonly Route[] {
   const { services, persons, approvals, credentials, files, messageBytesMax, sessions } = deps;
+  const { unlock } = deps;
   return [
-    ...personRoutes({ ...services, persons, approvals }),
+    ...personRoutes({ ...services, persons, approvals, unlock }),
     ...accountRoutes({
       ...services,
       credentials,
+      unlock,
       endSessions: (account) => sessions.kickAccount(account),
     }),
     ...sessionRoutes({ ...services, sessions }),

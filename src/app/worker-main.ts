@@ -167,6 +167,9 @@ async function answer(question: Question): Promise<Answers[keyof Answers]> {
     case 'flush':
       running?.services.archive.flushCaches();
       return null;
+    case 'forget-failures':
+      running?.services.throttle.forget(question.nameKey);
+      return null;
     case 'sessions':
       return running?.trace.recent() ?? [];
     case 'kick':

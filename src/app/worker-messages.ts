@@ -8,6 +8,8 @@ import type { NodeContext } from './node-context.ts';
 export interface Answers {
   /** Forget every opened key. */
   readonly flush: null;
+  /** Forget the failed sign-ins of a name. */
+  readonly 'forget-failures': null;
   /** The IMAP sessions of this worker, open and lately closed. */
   readonly sessions: readonly TracedSession[];
   /** Hang up one session, or every session of an account; how many there were. */
@@ -16,6 +18,7 @@ export interface Answers {
 
 export type Question =
   | { readonly what: 'flush' }
+  | { readonly what: 'forget-failures'; readonly nameKey: string }
   | { readonly what: 'sessions' }
   | { readonly what: 'kick'; readonly session: string }
   | { readonly what: 'kick'; readonly account: string };

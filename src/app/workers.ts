@@ -22,6 +22,8 @@ export interface Workers {
   readonly count: number;
   /** Resolves when every worker has forgotten its opened keys. */
   flush(): Promise<void>;
+  /** Resolves when every worker has forgotten the failed sign-ins of a name. */
+  forgetFailures(nameKey: string): Promise<void>;
   /** IMAP sessions of all workers. */
   sessions(): Promise<TracedSession[]>;
   /** Hangs up; how many sessions there were. */
@@ -76,6 +78,10 @@ class WorkerPool implements Workers {
 
   async flush(): Promise<void> {
     await this.#ask({ what: 'flush' });
+  }
+
+  async forgetFailures(nameKey: string): Promise<void> {
+    await this.#ask({ what: 'forget-failures', nameKey });
   }
 
   async sessions(): Promise<TracedSession[]> {

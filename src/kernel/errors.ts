@@ -181,6 +181,12 @@ export const errorRegistry = {
   'import.present': spec('The message was imported before.', 'nothing is to be done', false, 1),
   'intake.busy': spec('Intake is busy.', 'deliver again later', true, 1),
   'account.unknown': spec('There is no such account.', 'see postseal account list', false, 1),
+  'account.alias': spec(
+    'The address is no alias of the account.',
+    'check the address; the name of the account itself stays its address',
+    false,
+    1,
+  ),
   'account.name': spec('The account name is not allowed.', 'choose another name', false, 1),
   'account.exists': spec('The account exists.', 'choose another name', false, 1),
   'person.unknown': spec('There is no such person.', 'see postseal person list', false, 1),

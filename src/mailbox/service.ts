@@ -18,7 +18,12 @@ import { inboxName } from './names/folder-name.ts';
 import { NameSealer } from './names/name-sealer.ts';
 import { SealerOnDemand } from './names/sealer-on-demand.ts';
 import { appendKind } from './parts/append.store.ts';
-import { accountKind, accountStateKind, aliasKind } from './parts/directory.store.ts';
+import {
+  accountKind,
+  accountStateKind,
+  aliasKind,
+  aliasRemovalKind,
+} from './parts/directory.store.ts';
 import type { Room } from './room.ts';
 import { RecentClaims } from './state/recent-claims.store.ts';
 import { snapshotChangesDefault, SnapshotWriter } from './state/snapshot-writer.store.ts';
@@ -127,19 +132,12 @@ class Service implements MailboxService {
     return readAccounts(this.#room.db.pool);
   }
 
-  async disableAccount(input: { readonly name: string; readonly actor: Actor }): Promise<Account> {
-    const account = await this.#existing(input.name);
-    if (account.state === 'disabled') return account;
-    const change = {
-      custodian: account.custodian,
-      account: account.id,
-      state: 'disabled' as const,
-    };
-    await this.#room.committer.commit({
-      events: [mailboxesDraft('account.disabled', input.actor, account.id, [])],
-      parts: [part(accountStateKind, change)],
-    });
-    return { ...account, state: 'disabled' };
+  disableAccount(input: { readonly name: string; readonly actor: Actor }): Promise<Account> {
+    return this.#setState(input, 'account.disabled', 'disabled');
+  }
+
+  enableAccount(input: { readonly name: string; readonly actor: Actor }): Promise<Account> {
+    return this.#setState(input, 'account.enabled', 'active');
   }
 
   async addAlias(input: {
@@ -152,6 +150,22 @@ class Service implements MailboxService {
     await this.#room.committer.commit({
       events: [mailboxesDraft('account.alias-added', input.actor, account.id, [])],
       parts: [part(aliasKind, { custodian: account.custodian, account: account.id, address })],
+    });
+  }
+
+  async removeAlias(input: {
+    readonly name: string;
+    readonly address: string;
+    readonly actor: Actor;
+  }): Promise<void> {
+    const account = await this.#existing(input.name);
+    const address = foldName(input.address);
+    if (address === account.name) throw new PostsealError('account.alias');
+    await this.#room.committer.commit({
+      events: [mailboxesDraft('account.alias-removed', input.actor, account.id, [])],
+      parts: [
+        part(aliasRemovalKind, { custodian: account.custodian, account: account.id, address }),
+      ],
     });
   }
 
@@ -190,6 +204,21 @@ class Service implements MailboxService {
 
   close(): Promise<void> {
     return this.#room.snapshots.settled();
+  }
+
+  async #setState(
+    input: { readonly name: string; readonly actor: Actor },
+    op: 'account.disabled' | 'account.enabled',
+    state: Account['state'],
+  ): Promise<Account> {
+    const account = await this.#existing(input.name);
+    if (account.state === state) return account;
+    const { custodian, id } = account;
+    await this.#room.committer.commit({
+      events: [mailboxesDraft(op, input.actor, id, [])],
+      parts: [part(accountStateKind, { custodian, account: id, state })],
+    });
+    return { ...account, state };
   }
 
   async #existing(name: string): Promise<Account> {

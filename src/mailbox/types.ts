@@ -85,8 +85,15 @@ export interface MailboxService {
   resolveAddress(address: string): Promise<Account | undefined>;
   listAccounts(): Promise<Account[]>;
   disableAccount(input: { readonly name: string; readonly actor: Actor }): Promise<Account>;
+  enableAccount(input: { readonly name: string; readonly actor: Actor }): Promise<Account>;
   /** @throws PostsealError `account.exists` when the address belongs to another account. */
   addAlias(input: {
+    readonly name: string;
+    readonly address: string;
+    readonly actor: Actor;
+  }): Promise<void>;
+  /** @throws PostsealError `account.alias` for the account's own name and for what is not its alias. */
+  removeAlias(input: {
     readonly name: string;
     readonly address: string;
     readonly actor: Actor;

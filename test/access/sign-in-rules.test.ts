@@ -66,7 +66,7 @@ describe('SignInThrottle', () => {
     const throttle = new SignInThrottle({ ...rules, entriesMax: 100 });
     for (let i = 0; i < 5; i += 1) {
       throttle.failed(`name${i}`, 'a1', at(i));
-      throttle.passed(`name${i}`);
+      throttle.forget(`name${i}`);
     }
     expect(throttle.check('anybody', 'a1', at(5))).toBeGreaterThan(0);
     expect(throttle.check('anybody', 'a2', at(5))).toBe(0);

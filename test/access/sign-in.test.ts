@@ -63,7 +63,7 @@ describe('an account', () => {
     ['a password with more behind it', `${right}\0x`],
     ['a very long password', 'x'.repeat(100_000)],
   ])('%s fails, with the account in the event', async (_, password) => {
-    stage.throttle.passed(`account:${id}`);
+    stage.throttle.forget(`account:${id}`);
     const events = await stage.eventsOf(() =>
       expect(signIn(name, password)).rejects.toMatchObject({ code: 'access.credentials' }),
     );

@@ -7,6 +7,7 @@ import { createPersons, type Persons } from '../../src/access/persons.ts';
 import type { Role } from '../../src/access/roles.ts';
 import { createSignIn, type SignIn, type SignInContext } from '../../src/access/sign-in.ts';
 import { SignInThrottle } from '../../src/access/throttle.ts';
+import { createUnlock, type Unlock } from '../../src/access/unlock.ts';
 import { Secret } from '../../src/kernel/secret.ts';
 import type { UnixMs } from '../../src/kernel/time.ts';
 import { systemActor } from '../../src/ledger/event/draft.ts';
@@ -29,6 +30,9 @@ export interface AccessStage extends NodeServices {
   /** Sign-in with a clock of the test's own. */
   readonly signIn: SignIn;
   readonly throttle: SignInThrottle;
+  readonly unlock: Unlock;
+  /** Names that `unlock` lets other processes forget. */
+  readonly forgotten: readonly string[];
   /** Milliseconds by which that clock is ahead. */
   readonly time: { ahead: number };
   /** A person with these roles who has a password of their own, signed in. */
@@ -57,10 +61,14 @@ export async function openAccessStage(): Promise<AccessStage> {
   const persons = createPersons({ ...services, approvals });
   const throttle = new SignInThrottle();
   const time = { ahead: 0 };
-  const signIn = createSignIn({
+  const clock = { now: () => (Date.now() + time.ahead) as UnixMs };
+  const signIn = createSignIn({ ...services, throttle, clock });
+  const forgotten: string[] = [];
+  const unlock = createUnlock({
     ...services,
     throttle,
-    clock: { now: () => (Date.now() + time.ahead) as UnixMs },
+    clock,
+    forgetOthers: (key) => Promise.resolve(void forgotten.push(key)),
   });
   const credentials = createAccountCredentials(services);
   const stage: AccessStage = {
@@ -69,6 +77,8 @@ export async function openAccessStage(): Promise<AccessStage> {
     approvals,
     signIn,
     throttle,
+    unlock,
+    forgotten,
     time,
     async person(name, ...roles) {
       const { person } = await persons.create({ name, fullName: name, roles }, systemActor);

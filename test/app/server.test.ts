@@ -148,6 +148,33 @@ describe('IMAP sessions', () => {
   });
 });
 
+test('a locked account is unlocked in all workers', async () => {
+  const tryIn = async (pass: string): Promise<boolean> => {
+    const imap = new ImapFlow({
+      host: '127.0.0.1',
+      port: server.ports.imaps,
+      secure: true,
+      auth: { user: ann.name, pass },
+      tls: { rejectUnauthorized: false },
+      logger: false,
+    });
+    imap.on('error', () => undefined);
+    try {
+      await imap.connect();
+      await imap.logout();
+      return true;
+    } catch {
+      // What the server answered is the same for every reason.
+      return false;
+    }
+  };
+  for (let i = 0; i < 3; i += 1) expect(await tryIn('not the password')).toBe(false);
+  expect([await tryIn(ann.password), await tryIn(ann.password)]).toEqual([false, false]);
+  expect(await json('account', 'unlock', ann.name)).toMatchObject({ unlocked: true });
+  expect([await tryIn(ann.password), await tryIn(ann.password)]).toEqual([true, true]);
+  expect(await json('account', 'unlock', ann.name)).toMatchObject({ unlocked: false });
+});
+
 test('deliveries are counted by outcome over all workers', async () => {
   const transport = createTransport({
     host: '127.0.0.1',

@@ -30,6 +30,18 @@ const mailboxes = async (view: AccountView) =>
   (await view.folders()).filter(({ id }) => id !== undefined).map(({ name }) => name);
 const code = (text: string) => ({ code: text });
 
+/** Events that name the account, in their order: its creation and the sign-in of `newAccount` first. */
+async function opsAbout(account: string): Promise<string[]> {
+  const { rows } = await stage.db.database.pool.query<{ op: string }>(
+    `SELECT convert_from(b.body, 'UTF8')::jsonb ->> 'op' AS op
+       FROM audit_inbox i, unnest(i.bodies) WITH ORDINALITY AS b (body, n)
+      WHERE convert_from(b.body, 'UTF8')::jsonb -> 'obj' @> jsonb_build_array(jsonb_build_object('t', 'acc', 'id', $1::text))
+      ORDER BY i.id, b.n`,
+    [account],
+  );
+  return rows.map(({ op }) => op);
+}
+
 describe('accounts', () => {
   test('start with INBOX and folders of special use, all subscribed', async () => {
     const { account, view } = await newAccount(one);
@@ -93,6 +105,36 @@ describe('accounts', () => {
     await append(one, account, account.inbox);
     const unknown = one.service.disableAccount({ name: 'nobody', actor });
     await expect(unknown).rejects.toMatchObject(code('account.unknown'));
+  });
+
+  test('are opened again, and a state that is there already is no change', async () => {
+    const { account } = await newAccount(one);
+    const { name } = account;
+    await one.service.disableAccount({ name, actor });
+    expect(await two.service.enableAccount({ name, actor })).toEqual(account);
+    expect(await two.service.enableAccount({ name, actor })).toEqual(account);
+    expect(await one.service.resolveAddress(name)).toEqual(account);
+    const ops = await opsAbout(account.id);
+    expect(ops.slice(2)).toEqual(['account.disabled', 'account.enabled']);
+  });
+
+  test('lose an alias, which another account may then have; never their own name', async () => {
+    const [{ account }, { account: other }] = [await newAccount(one), await newAccount(one)];
+    const { name } = account;
+    const address = 'moving@example.com';
+    await one.service.addAlias({ name, address, actor });
+    const stolen = one.service.removeAlias({ name: other.name, address, actor });
+    await expect(stolen).rejects.toMatchObject(code('account.alias'));
+    await one.service.removeAlias({ name, address: 'Moving@Example.com', actor });
+    expect(await two.service.resolveAddress(address)).toBeUndefined();
+    const again = one.service.removeAlias({ name, address, actor });
+    await expect(again).rejects.toMatchObject(code('account.alias'));
+    const own = one.service.removeAlias({ name, address: name, actor });
+    await expect(own).rejects.toMatchObject(code('account.alias'));
+    await two.service.addAlias({ name: other.name, address, actor });
+    expect(await one.service.resolveAddress(address)).toEqual(other);
+    const ops = await opsAbout(account.id);
+    expect(ops.slice(2)).toEqual(['account.alias-added', 'account.alias-removed']);
   });
 
   test('a second account may share a custodian and keeps folders of its own', async () => {

@@ -1,4 +1,4 @@
-// Routes of mail accounts: create, list, show, disable, alias, password.
+// Routes of mail accounts: create, list, show, disable, enable, unlock, alias, password.
 import { PostsealError } from '../../kernel/errors.ts';
 import type { AccountId } from '../../kernel/ids.ts';
 import { Secret } from '../../kernel/secret.ts';
@@ -7,6 +7,8 @@ import type { Actor } from '../../ledger/event/draft.ts';
 import type { Account, MailboxService } from '../../mailbox/types.ts';
 import type { AccountCredentials } from '../account-credentials.ts';
 import { personActor, type PersonSession } from '../person-actor.ts';
+import type { Role } from '../roles.ts';
+import type { Unlock } from '../unlock.ts';
 import { noInput, objectSchema, type Route, route } from './route.ts';
 
 export interface AccountRoutesDeps {
@@ -15,6 +17,7 @@ export interface AccountRoutesDeps {
   readonly pseudonyms: Pseudonyms;
   /** Ends every open session of the account, in all processes. */
   readonly endSessions: (account: AccountId) => Promise<number>;
+  readonly unlock: Unlock;
 }
 
 const text = { type: 'string', minLength: 1, maxLength: 320 };
@@ -23,12 +26,17 @@ const password = { type: 'string', minLength: 1, maxLength: 1024 };
 const shown = ({ id, name, state, custodian }: Account): object => ({ id, name, state, custodian });
 
 const administrators = ['system-admin'] as const;
+const lockKeepers = ['system-admin', 'security-admin'] as const;
 const onlookers = ['system-admin', 'security-admin', 'audit-admin'] as const;
 const named = objectSchema({ name: text });
 
-function actorOf(deps: AccountRoutesDeps, by: PersonSession | undefined): Actor {
+function actorOf(
+  deps: AccountRoutesDeps,
+  by: PersonSession | undefined,
+  roles: readonly Role[] = administrators,
+): Actor {
   if (by === undefined) throw new PostsealError('access.signed-out');
-  return personActor(deps.pseudonyms, by, administrators);
+  return personActor(deps.pseudonyms, by, roles);
 }
 
 async function need(deps: AccountRoutesDeps, name: string): Promise<Account> {
@@ -76,6 +84,37 @@ function changingRoutes(deps: AccountRoutesDeps): Route[] {
         return { ...shown(account), sessionsEnded };
       },
     }),
+    route<{ name: string }>({
+      name: 'account.enable',
+      method: 'POST',
+      path: '/accounts/:name/enable',
+      summary: 'Open a disabled account again',
+      access: administrators,
+      input: named,
+      async run({ input, by }) {
+        const { name } = await need(deps, input.name);
+        return shown(await deps.mailboxes.enableAccount({ name, actor: actorOf(deps, by) }));
+      },
+    }),
+    route<{ name: string }>({
+      name: 'account.unlock',
+      method: 'POST',
+      path: '/accounts/:name/unlock',
+      summary: 'Let an account try again that failed sign-ins have locked',
+      access: lockKeepers,
+      input: named,
+      async run({ input, by }) {
+        const account = await need(deps, input.name);
+        const actor = actorOf(deps, by, lockKeepers);
+        const unlocked = await deps.unlock({ kind: 'account', id: account.id }, actor);
+        return { ...shown(account), unlocked };
+      },
+    }),
+  ];
+}
+
+function aliasRoutes(deps: AccountRoutesDeps): Route[] {
+  return [
     route<{ name: string; address: string }>({
       name: 'account.alias',
       method: 'POST',
@@ -88,6 +127,20 @@ function changingRoutes(deps: AccountRoutesDeps): Route[] {
         const { address } = input;
         await deps.mailboxes.addAlias({ name, address, actor: actorOf(deps, by) });
         return { name, address };
+      },
+    }),
+    route<{ name: string; address: string }>({
+      name: 'account.alias-remove',
+      method: 'DELETE',
+      path: '/accounts/:name/aliases/:address',
+      summary: 'Deliver an address to this account no longer',
+      access: administrators,
+      input: objectSchema({ name: text, address: text }),
+      async run({ input, by }) {
+        const { name } = await need(deps, input.name);
+        const { address } = input;
+        await deps.mailboxes.removeAlias({ name, address, actor: actorOf(deps, by) });
+        return { name, address, removed: true };
       },
     }),
   ];
@@ -131,5 +184,10 @@ function passwordRoutes(deps: AccountRoutesDeps): Route[] {
 }
 
 export function accountRoutes(deps: AccountRoutesDeps): readonly Route[] {
-  return [...passwordRoutes(deps), ...lookingRoutes(deps), ...changingRoutes(deps)];
+  return [
+    ...passwordRoutes(deps),
+    ...lookingRoutes(deps),
+    ...changingRoutes(deps),
+    ...aliasRoutes(deps),
+  ];
 }

@@ -1,4 +1,4 @@
-// Routes of persons: sign in and out, create, list, roles, passwords, four-eyes reset.
+// Routes of persons: sign in and out, create, list, roles, passwords, four-eyes reset, keeping out.
 import { PostsealError } from '../../kernel/errors.ts';
 import { Secret } from '../../kernel/secret.ts';
 import type { Pseudonyms } from '../../ledger/event/actor-keys.store.ts';
@@ -9,6 +9,7 @@ import type { Person } from '../person.store.ts';
 import type { Persons } from '../persons.ts';
 import { type Role, roles } from '../roles.ts';
 import type { SignIn } from '../sign-in.ts';
+import type { Unlock } from '../unlock.ts';
 import { noInput, objectSchema, type Route, route } from './route.ts';
 
 export interface PersonRoutesDeps {
@@ -16,6 +17,7 @@ export interface PersonRoutesDeps {
   readonly approvals: Approvals;
   readonly signIn: SignIn;
   readonly pseudonyms: Pseudonyms;
+  readonly unlock: Unlock;
 }
 
 const text = { type: 'string', minLength: 1, maxLength: 1024 };
@@ -23,7 +25,7 @@ const roleSchema = { type: 'string', enum: [...roles] };
 
 const uuid = { type: 'string', pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' };
 
-/** The system administrator resets a security administrator only; all others are the latter's. */
+/** The system administrator resets and unlocks a security administrator only; all others are the latter's. */
 function requireResetter(person: Person, by: PersonSession): void {
   const may = by.person.roles.includes('security-admin') || person.roles.includes('security-admin');
   if (!may) throw new PostsealError('access.denied', { needs: 'security-admin' });
@@ -170,6 +172,54 @@ function administrationRoutes(deps: PersonRoutesDeps): Route[] {
   ];
 }
 
+function stateRoute(
+  deps: PersonRoutesDeps,
+  of: { readonly verb: 'disable' | 'enable'; readonly summary: string },
+): Route {
+  return route<{ name: string }>({
+    name: `person.${of.verb}`,
+    method: 'POST',
+    path: `/persons/:name/${of.verb}`,
+    summary: of.summary,
+    access: ['security-admin'],
+    input: objectSchema({ name: text }),
+    async run({ input, by }) {
+      const session = signedIn(by);
+      const person = await deps.persons.find(input.name);
+      // Whoever disables somebody is still there afterwards to undo it.
+      if (person.id === session.person.id) {
+        throw new PostsealError('access.denied', { needs: 'another security-admin' });
+      }
+      const actor = personActor(deps.pseudonyms, session, ['security-admin']);
+      const state = of.verb === 'disable' ? 'disabled' : 'active';
+      return shown(await deps.persons.setState(person, state, actor));
+    },
+  });
+}
+
+function keepingOutRoutes(deps: PersonRoutesDeps): Route[] {
+  const access = approvalTable['person.reset'].proposes;
+  return [
+    stateRoute(deps, { verb: 'disable', summary: 'Let a person sign in no longer; roles stay' }),
+    stateRoute(deps, { verb: 'enable', summary: 'Let a disabled person sign in again' }),
+    route<{ name: string }>({
+      name: 'person.unlock',
+      method: 'POST',
+      path: '/persons/:name/unlock',
+      summary: 'Let a person try again whom failed sign-ins have locked',
+      access,
+      input: objectSchema({ name: text }),
+      async run({ input, by }) {
+        const person = await deps.persons.find(input.name);
+        requireResetter(person, signedIn(by));
+        const actor = personActor(deps.pseudonyms, signedIn(by), access);
+        const unlocked = await deps.unlock({ kind: 'person', id: person.id }, actor);
+        return { ...shown(person), unlocked };
+      },
+    }),
+  ];
+}
+
 export function personRoutes(deps: PersonRoutesDeps): readonly Route[] {
-  return [...sessionRoutes(deps), ...administrationRoutes(deps)];
+  return [...sessionRoutes(deps), ...administrationRoutes(deps), ...keepingOutRoutes(deps)];
 }

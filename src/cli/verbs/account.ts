@@ -5,8 +5,12 @@ import { type CliCall, passwordStdin, type Verb } from '../verb.ts';
 const columns = ['name', 'state', 'id'];
 const name = { name: 'NAME', text: 'name of the account, usually its address' };
 
-async function show(call: CliCall, answer: Promise<unknown>): Promise<0> {
-  call.out.item((await answer) as object, columns);
+async function show(
+  call: CliCall,
+  answer: Promise<unknown>,
+  extra: readonly string[] = [],
+): Promise<0> {
+  call.out.item((await answer) as object, [...columns, ...extra]);
   return exitCode.done;
 }
 
@@ -51,13 +55,34 @@ export const accountVerbs: readonly Verb[] = [
   },
   {
     noun: 'account',
+    verb: 'enable',
+    summary: 'Open a disabled account again',
+    arguments: [name],
+    run: (call) =>
+      show(call, call.api.call({ method: 'POST', path: `${pathOf(call)}/enable`, json: {} })),
+  },
+  {
+    noun: 'account',
+    verb: 'unlock',
+    summary: 'Let an account try again that failed sign-ins have locked',
+    arguments: [name],
+    run: (call) =>
+      show(call, call.api.call({ method: 'POST', path: `${pathOf(call)}/unlock`, json: {} }), [
+        'unlocked',
+      ]),
+  },
+  {
+    noun: 'account',
     verb: 'alias',
-    summary: 'Deliver another address to this account',
+    summary: 'Deliver another address to this account, or no longer',
     arguments: [name, { name: 'ADDRESS', text: 'the other address' }],
+    options: { remove: { type: 'boolean', text: 'deliver it to this account no longer' } },
     async run(call) {
-      const json = { address: call.args[1] };
+      const address = call.args[1] ?? '';
       const path = `${pathOf(call)}/aliases`;
-      const answer = await call.api.call({ method: 'POST', path, json });
+      const answer = call.flag('remove')
+        ? await call.api.call({ method: 'DELETE', path: `${path}/${encodeURIComponent(address)}` })
+        : await call.api.call({ method: 'POST', path, json: { address } });
       call.out.item(answer as object, ['name', 'address']);
       return exitCode.done;
     },

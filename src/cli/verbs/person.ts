@@ -1,4 +1,4 @@
-// Commands about persons: sign in and out, create, roles, passwords.
+// Commands about persons: sign in and out, create, roles, passwords, keeping out.
 import { exitCode, PostsealError } from '../../kernel/errors.ts';
 import { type CliCall, passwordStdin, type Verb } from '../verb.ts';
 
@@ -124,4 +124,39 @@ const administration: readonly Verb[] = [
   },
 ];
 
-export const personVerbs: readonly Verb[] = [login, logout, password, ...administration];
+const act = (call: CliCall, what: string): Promise<unknown> => {
+  const path = `/persons/${encodeURIComponent(call.args[0] ?? '')}/${what}`;
+  return call.api.call({ method: 'POST', path, json: {} });
+};
+
+const keepingOut: readonly Verb[] = [
+  {
+    noun: 'person',
+    verb: 'disable',
+    summary: 'Let a person sign in no longer; roles stay',
+    arguments: [name],
+    run: (call) => print(call, act(call, 'disable')),
+  },
+  {
+    noun: 'person',
+    verb: 'enable',
+    summary: 'Let a disabled person sign in again',
+    arguments: [name],
+    run: (call) => print(call, act(call, 'enable')),
+  },
+  {
+    noun: 'person',
+    verb: 'unlock',
+    summary: 'Let a person try again whom failed sign-ins have locked',
+    arguments: [name],
+    run: (call) => print(call, act(call, 'unlock'), ['unlocked']),
+  },
+];
+
+export const personVerbs: readonly Verb[] = [
+  login,
+  logout,
+  password,
+  ...administration,
+  ...keepingOut,
+];

@@ -113,3 +113,31 @@ export const aliasKind: PartKind<AliasPart, undefined> = {
     return out;
   },
 };
+
+// A row that goes away carries the event of its deletion (migration 0001), so it is named first.
+const nameAlias = statement<Record<string, never>>(
+  'mailbox.alias-name',
+  'UPDATE address SET event_id = $4 WHERE custodian_id = $1 AND address = $2 AND account_id = $3',
+);
+const deleteAlias = statement<Record<string, never>>(
+  'mailbox.alias-remove',
+  'DELETE FROM address WHERE custodian_id = $1 AND address = $2 AND account_id = $3',
+);
+
+export const aliasRemovalKind: PartKind<AliasPart, undefined> = {
+  name: 'mailbox.alias-remove',
+  stage: 73,
+  locks: () => ({}),
+  apply: async (tx, items) => {
+    const out: (PostsealError | undefined)[] = [];
+    for (const { input, event } of items) {
+      const { custodian, account, address } = input;
+      const [named] = await Promise.all([
+        nameAlias.run(tx.client, [custodian, address, account, event]),
+        deleteAlias.run(tx.client, [custodian, address, account]),
+      ]);
+      out.push(named === 1 ? undefined : new PostsealError('account.alias', {}));
+    }
+    return out;
+  },
+};

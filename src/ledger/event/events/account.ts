@@ -47,6 +47,13 @@ export const accountEvents = {
   'person.created': eventSpec('A', 'notice', 'security', ['per'], 'A named person was created.'),
   'person.password-set': eventSpec('A', 'notice', 'security', ['per'], 'A person set a password.'),
   'person.disabled': eventSpec('A', 'notice', 'security', ['per'], 'A person was disabled.'),
+  'person.enabled': eventSpec(
+    'A',
+    'notice',
+    'security',
+    ['per'],
+    'A disabled person may sign in again.',
+  ),
   'person.reset': eventSpec(
     'A',
     'warning',
