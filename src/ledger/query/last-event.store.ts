@@ -19,9 +19,9 @@ const newest = statement<{ body: Buffer }>(
 /** Its `fields`; undefined if there is none, or none whose body was kept. */
 export async function lastEventFields(
   client: Queryable,
-  op: EventName,
+  name: EventName,
 ): Promise<Readonly<Record<string, JsonValue>> | undefined> {
-  const row = await newest.first(client, [op]);
+  const row = await newest.first(client, [name]);
   if (row === undefined) return undefined;
   const leaf = parseCanonical(row.body) as
     { readonly f?: Readonly<Record<string, JsonValue>> } | undefined;
