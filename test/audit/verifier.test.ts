@@ -181,6 +181,23 @@ describe('a ledger of the real sequencer', () => {
     expect(JSON.parse(given.out)).toMatchObject({ verdict: 'clean', findings: [] });
   });
 
+  test('as npx postseal-verify, from any folder of the checkout, with the exit codes of the contract', () => {
+    const npx = (...args: string[]): { code: number | null; out: string } => {
+      const { status, stdout, stderr } = spawnSync('npx', ['--no', 'postseal-verify', ...args], {
+        encoding: 'utf8',
+        cwd: join(root, 'audit'),
+      });
+      return { code: status, out: `${stdout}${stderr}` };
+    };
+    expect(npx(dir)).toEqual({ code: 0, out: expect.stringMatching(/^clean$/m) });
+    rmSync(copy, { recursive: true, force: true });
+    cpSync(dir, copy, { recursive: true });
+    rmSync(join(copy, 'tile', 'entries', '000'));
+    expect(npx(copy)).toEqual({ code: 2, out: expect.stringMatching(/^tampered: /m) });
+    expect(npx(join(home, 'nowhere'))).toMatchObject({ code: 1 });
+    expect(npx()).toEqual({ code: 1, out: expect.stringContaining('usage: postseal-verify') });
+  });
+
   test('a changed byte in any file is tampering, and the file or what it holds is named', () => {
     const names = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter(
       (name) => statSync(join(dir, name)).isFile() && name !== 'public-key.der',
