@@ -91,12 +91,12 @@ async function verifySelf(deps: NodeJobsDeps, database: Database, check: () => v
 
 async function scrub(deps: NodeJobsDeps, database: Database, check: () => void): Promise<void> {
   const about = { url: deps.context.databaseUrl, applied: [], running: true };
-  const { findings, frames, contents, wraps, cells, keys } = await scrubHome(
+  const { findings, frames, contents, wraps, cells, pages, keys } = await scrubHome(
     deps.config,
     (_config, work) => work(database, about),
     check,
   );
-  const fields = { frames, contents, wraps, cells, keys };
+  const fields = { frames, contents, wraps, cells, pages, keys };
   await report(deps, { op: 'scrub.run', alert: 'integrity.pack', findings, fields });
 }
 

@@ -61,22 +61,21 @@ class ScrubRun {
   /** Below a key that does not open no wrap does either: that place is named once, by the key. */
   async archive(database: Database, store: BodyStore, service?: ScrubKeys): Promise<void> {
     const proved = service !== undefined && this.#findings.length === 0;
-    const deps = { db: database, store, ...(proved ? { keys: service.keys } : {}) };
+    const onStep = (): void => this.#progress();
+    const deps = { db: database, store, onStep, ...(proved ? { keys: service.keys } : {}) };
     for await (const finding of scrubArchive(deps, this.#counts)) {
       const place = Object.entries(finding.place).map(([name, value]) => `${name} ${value}`);
       this.found(`${finding.kind} ${place.join(' ')}`, finding.what);
-      this.#progress();
     }
   }
 
   report(): ScrubReport {
-    const { frames, contents, wraps, cells, orphans } = this.#counts;
-    const findings = this.#findings;
-    return { frames, contents, wraps, cells, keys: this.#keys, orphans, findings };
+    return { ...this.#counts, keys: this.#keys, findings: this.#findings };
   }
 
   #progress(): void {
-    const done = this.#counts.frames + this.#counts.wraps + this.#counts.cells;
+    const { frames, wraps, cells, pages } = this.#counts;
+    const done = frames + wraps + cells + pages;
     if (done - this.#told > progressEvery) this.#onProgress((this.#told = done), done);
   }
 }

@@ -12,6 +12,7 @@ export async function* scrubPacks(
   db: Database,
   store: BodyStore,
   counts: ScrubCounts,
+  step: () => void,
 ): AsyncGenerator<ScrubFinding> {
   const seen = new Set<PackId>();
   let pack: OpenPack | undefined;
@@ -22,6 +23,7 @@ export async function* scrubPacks(
       seen.add(item.pack);
     }
     yield* item.type === 'frame' ? pack.frame(item) : pack.damage(item);
+    step();
   }
   if (pack !== undefined) yield* pack.finish(db, store);
   for (const missing of await listPacks(db)) {

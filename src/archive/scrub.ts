@@ -56,6 +56,8 @@ export interface ScrubDeps {
   readonly store: BodyStore;
   /** With it wraps are also proved by the key service. */
   readonly keys?: KeyClient;
+  /** After each frame and each batch of rows, counted already; what it throws ends the scrub. */
+  readonly onStep?: () => void;
 }
 
 export const newScrubCounts = (): ScrubCounts => ({
@@ -72,15 +74,18 @@ export async function* scrubArchive(
   deps: ScrubDeps,
   counts: ScrubCounts,
 ): AsyncGenerator<ScrubFinding> {
-  yield* scrubPacks(deps.db, deps.store, counts);
+  const step = deps.onStep ?? (() => undefined);
+  yield* scrubPacks(deps.db, deps.store, counts, step);
   for await (const rows of listWraps(deps.db)) {
     counts.wraps += rows.length;
+    step();
     const suspects = rows.filter((row) => wrapIsWhole(row));
     yield* rows.filter((row) => !wrapIsWhole(row)).map((row) => wrapFinding(row, 'digest'));
     yield* await refused(deps.keys, suspects, slotOfWrap, wrapFinding);
   }
   for await (const rows of listCells(deps.db)) {
     counts.cells += rows.length;
+    step();
     const whole = rows.filter((row) => cellIsWhole(row));
     yield* rows.filter((row) => !cellIsWhole(row)).map((row) => cellFinding(row, 'digest'));
     yield* await refused(deps.keys, whole, slotOfCell, cellFinding);
@@ -94,6 +99,7 @@ export async function* scrubArchive(
 async function* scrubPages(deps: ScrubDeps, counts: ScrubCounts): AsyncGenerator<ScrubFinding> {
   for await (const rows of listPages(deps.db)) {
     counts.pages += rows.length;
+    deps.onStep?.();
     const whole = rows.filter((row) => pageIsWhole(row));
     yield* rows.filter((row) => !pageIsWhole(row)).map((row) => pageFinding(row, 'digest'));
     yield* whole

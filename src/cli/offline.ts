@@ -18,6 +18,8 @@ export interface ScrubReport {
   readonly contents: number;
   readonly wraps: number;
   readonly cells: number;
+  /** Metadata pages; a cell that was folded is in one. */
+  readonly pages: number;
   /** Keys of custodians and groups that were opened. */
   readonly keys: number;
   /** Frames that no row refers to: rests of crashes and of shreds. */

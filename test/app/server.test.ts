@@ -194,7 +194,24 @@ test('deliveries are counted by outcome over all workers', async () => {
   expect(await metric('postseal_ledger_inbox_age_seconds', 'primary')).toBeGreaterThanOrEqual(0);
 });
 
+/** As many as fill a metadata page of one account (docs/formats/archive-rows.md "Fold"). */
+async function deliverPage(): Promise<void> {
+  const transport = createTransport({
+    host: '127.0.0.1',
+    port: server.ports.lmtp,
+    lmtp: true,
+    secure: false,
+    ignoreTLS: true,
+  });
+  for (let i = 0; i < 64; i += 1) {
+    const envelope = { from: 'a@example.org', to: [ann.name] };
+    await transport.sendMail({ envelope, raw: `Subject: p${String(i)}\r\n\r\nhello\r\n` });
+  }
+  transport.close();
+}
+
 test('the node verifies its own ledger, scrubs, folds and watches; each is an event, and all is clean', async () => {
+  await deliverPage();
   const config = loadConfig(undefined, home.env);
   const database = await openDatabase({ url: runningDatabaseUrl(config), poolMax: 1 });
   const log = createMemoryLog();
@@ -217,6 +234,9 @@ test('the node verifies its own ledger, scrubs, folds and watches; each is an ev
     await queue.stop();
     await database.close();
   }
+  const scrubbed = await home.ok(['scrub']);
+  expect(scrubbed).toMatch(/ [1-9]\d* metadata pages, /);
+  expect(scrubbed).toMatch(/\nclean\n$/);
   await home.signIn('auditadmin');
   for (const op of ['ledger.verified', 'scrub.run']) {
     const events = await until(async () => {

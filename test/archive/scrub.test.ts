@@ -73,6 +73,23 @@ describe('scrubArchive', () => {
     expect(await scrub(true)).toEqual([]);
   });
 
+  test('tells every step, which may end it', async () => {
+    const deps = { db: db.database, store: node.store };
+    const steps: number[] = [];
+    const counts = newScrubCounts();
+    const onStep = (): void => void steps.push(counts.frames + counts.wraps + counts.cells);
+    for await (const finding of scrubArchive({ ...deps, onStep }, counts)) {
+      throw new Error(JSON.stringify(finding));
+    }
+    expect(steps.length).toBeGreaterThanOrEqual(counts.frames + 2);
+    expect(steps.at(-1)).toBe(counts.frames + counts.wraps + counts.cells);
+    const stop = (): never => {
+      throw new Error('stopped');
+    };
+    const stopped = scrubArchive({ ...deps, onStep: stop }, newScrubCounts());
+    await expect(stopped.next()).rejects.toThrow('stopped');
+  });
+
   test('takes a stream that a crash ended just before its prefix as a rest, not as damage', async () => {
     const stream = await node.store.appendStream({ objectId: randomUUID() });
     await stream.write(randomBytes(50_000));

@@ -59,9 +59,9 @@ const scrub: Verb = {
   async run({ offline, out }) {
     const progress = out.progress('scrub');
     const report = await offline.scrub(progress.update).finally(progress.stop);
-    const { frames, orphans, contents, wraps, cells, keys, findings } = report;
+    const { frames, orphans, contents, wraps, cells, pages, keys, findings } = report;
     out.result(report, [
-      `checked ${frames} frames (${orphans} orphans), ${contents} contents, ${wraps} wrapped keys, ${cells} metadata cells, ${keys} keys`,
+      `checked ${frames} frames (${orphans} orphans), ${contents} contents, ${wraps} wrapped keys, ${cells} metadata cells, ${pages} metadata pages, ${keys} keys`,
       ...findings.map(({ place, text }) => `damaged: ${place}: ${text}`),
       findings.length === 0 ? 'clean' : `${findings.length} findings`,
     ]);
