@@ -99,6 +99,7 @@ export function hexDigit(code: number | undefined): number {
 }
 
 const isBlank = (byte: number | undefined): boolean => byte === 32 || byte === 9;
+const equals = 61;
 
 /** Quoted-printable (RFC 2045 §6.7): soft breaks go, blanks at line ends go, bad escapes stay. */
 export function decodeQuotedPrintable(bytes: Uint8Array): Uint8Array {
@@ -106,9 +107,17 @@ export function decodeQuotedPrintable(bytes: Uint8Array): Uint8Array {
   let length = 0;
   /** Length of the output without the blanks at its end. */
   let solid = 0;
-  for (let i = 0; i < bytes.length; i += 1) {
+  const end = bytes.length;
+  for (let i = 0; i < end; i += 1) {
     const byte = bytes[i] ?? 0;
-    if (byte === 61) {
+    // Nearly every byte stands for itself and is no blank.
+    if (byte > 32 && byte !== equals) {
+      out[length] = byte;
+      length += 1;
+      solid = length;
+      continue;
+    }
+    if (byte === equals) {
       const high = hexDigit(bytes[i + 1]);
       const low = hexDigit(bytes[i + 2]);
       if (high >= 0 && low >= 0) {

@@ -8,22 +8,25 @@ import { fileNameOf } from '../../mime/parameters.ts';
 import { walkParts, type MessageStructure, type MimePart } from '../../mime/part.ts';
 import { isTextPart, partText, plainText } from '../../mime/text.ts';
 import { decodeTransfer } from '../../mime/transfer-encoding.ts';
-import { fold, foldHeader } from './fold.ts';
+import { oneLine } from './fold.ts';
+import { FoldedText } from './folded-text.ts';
 
-/** Folded texts, made one after the other and kept, so that a hit in the first reads no second. */
+/** Texts, made one after the other and kept, so that a hit in the first reads no second. */
 export class BodyHaystack {
-  readonly #made: string[] = [];
+  readonly #made: FoldedText[] = [];
   readonly #rest: Generator<string>;
 
   constructor(texts: Generator<string>) {
     this.#rest = texts;
   }
 
+  /** True if a text, folded, holds the folded `needle`. */
   has(needle: string): boolean {
-    if (this.#made.some((text) => text.includes(needle))) return true;
+    if (this.#made.some((text) => text.has(needle))) return true;
     for (let next = this.#rest.next(); next.done !== true; next = this.#rest.next()) {
-      this.#made.push(next.value);
-      if (next.value.includes(needle)) return true;
+      const text = new FoldedText(next.value);
+      this.#made.push(text);
+      if (text.has(needle)) return true;
     }
     return false;
   }
@@ -59,17 +62,18 @@ function* bodyTexts(bytes: Uint8Array, { root }: MessageStructure): Generator<st
   for (const part of walkParts(root)) {
     if (isTextPart(part)) {
       const text = partText(bytes, part);
-      if (part.subtype === 'html') yield fold(plainText(text, part));
-      yield fold(text);
+      // As it is written first: that needs no reading of markup, and mostly finds what there is.
+      yield text;
+      if (part.subtype === 'html') yield plainText(text, part);
     } else if (part.opaque || (part.type === 'multipart' && part.children.length === 0)) {
       // Kept closed or without parts: what a reader of the raw text would see must be found.
       const raw = decodeTransfer(bytes.subarray(part.bodyStart, part.bodyEnd), part.encoding);
-      yield fold(decodeUnlabelled(raw));
+      yield decodeUnlabelled(raw);
     }
     if (part.message !== null) yield headerOf(bytes, part.message.root);
     const name = fileNameOf(part);
-    if (name !== null) yield foldHeader(name);
-    if (part.description !== null) yield foldHeader(decodeHeaderText(part.description));
+    if (name !== null) yield oneLine(name);
+    if (part.description !== null) yield oneLine(decodeHeaderText(part.description));
   }
 }
 
@@ -80,6 +84,6 @@ function* partHeaderTexts(bytes: Uint8Array, { root }: MessageStructure): Genera
 function headerOf(bytes: Uint8Array, part: MimePart): string {
   const text = headerText(bytes.subarray(part.headerStart, part.bodyStart));
   return headerFields(text)
-    .map((field) => foldHeader(`${field.name}: ${decodeHeaderText(fieldValue(text, field))}`))
+    .map((field) => oneLine(`${field.name}: ${decodeHeaderText(fieldValue(text, field))}`))
     .join('\n');
 }

@@ -8,5 +8,8 @@ export function fold(text: string): string {
   return ascii.test(text) ? text.toUpperCase() : text.normalize('NFKD').toUpperCase();
 }
 
-/** As `fold`, with runs of white space as one blank: folding of header lines is no part of the text. */
-export const foldHeader = (text: string): string => fold(text.replace(/\s+/gu, ' '));
+/** Runs of white space as one blank: folding of header lines is no part of the text. */
+export const oneLine = (text: string): string => text.replace(/\s+/gu, ' ');
+
+/** As `fold`, on one line. */
+export const foldHeader = (text: string): string => fold(oneLine(text));

@@ -6,25 +6,32 @@ function view(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** The byte at `at`; without a view, since reading of headers is on every message's way. */
+function byteAt(bytes: Uint8Array, at: number): number {
+  const byte = bytes[at];
+  assert(byte !== undefined, 'a read outside');
+  return byte;
+}
+
 /** Unsigned 8-bit integer at `at`. */
 export function readU8(bytes: Uint8Array, at: number): number {
-  return view(bytes).getUint8(at);
+  return byteAt(bytes, at);
 }
 
 /** Unsigned 16-bit big-endian integer at `at`. */
 export function readU16(bytes: Uint8Array, at: number): number {
-  return view(bytes).getUint16(at);
+  return byteAt(bytes, at) * 0x100 + byteAt(bytes, at + 1);
 }
 
 /** Unsigned 32-bit big-endian integer at `at`. */
 export function readU32(bytes: Uint8Array, at: number): number {
-  return view(bytes).getUint32(at);
+  return readU16(bytes, at) * 0x1_0000 + readU16(bytes, at + 2);
 }
 
 /** Unsigned 64-bit big-endian integer at `at`; undefined above 2^53-1, which no format allows. */
 export function readU64(bytes: Uint8Array, at: number): number | undefined {
-  const value = view(bytes).getBigUint64(at);
-  return value > BigInt(Number.MAX_SAFE_INTEGER) ? undefined : Number(value);
+  const value = readU32(bytes, at) * 0x1_0000_0000 + readU32(bytes, at + 4);
+  return Number.isSafeInteger(value) ? value : undefined;
 }
 
 export function writeU16(bytes: Uint8Array, at: number, value: number): void {
