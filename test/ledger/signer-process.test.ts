@@ -9,8 +9,11 @@ import { createSequencer } from '../../src/ledger/sequencer/sequencer.ts';
 import { startSignerProcess } from '../../src/ledger/signer/signer-process.ts';
 import { openTileFiles } from '../../src/ledger/tiles/tile-files.ts';
 import { verifyLedger } from '../../src/ledger/verify/verify-ledger.ts';
+import { emptyRoot } from '../../src/ledger/tree/hashes.ts';
+import { buildHangingModule } from '../harness/hanging-module.ts';
+import { describeWith, testIf } from '../harness/needs.ts';
 import { startTestDatabase } from '../harness/postgres.ts';
-import { newKeysFolder, openTestToken } from '../harness/token.ts';
+import { moduleOf, newKeysFolder, openTestToken } from '../harness/token.ts';
 import {
   clock,
   newHome,
@@ -81,4 +84,61 @@ describe('startSignerProcess', () => {
       for (const path of [home, dirname(folder)]) rmSync(path, { recursive: true, force: true });
     }
   }, 60_000);
+
+  describeWith(['cc'], 'with a token that hangs', () => {
+    testIf(
+      moduleOf('softhsm2') !== undefined,
+      'no SoftHSM',
+      'keeps nobody waiting: the process is ended, another one signs when the token is back, and the end comes',
+      async () => {
+        const home = newHome();
+        const folder = newKeysFolder();
+        const organisation = uuidV4(randomBytes(16));
+        await (await openTestToken('softhsm2', folder, organisation)).close();
+        const hanging = buildHangingModule(moduleOf('softhsm2') ?? '');
+        const signer = await startSignerProcess({
+          config: {
+            organisation,
+            origin,
+            dir: join(home, 'ledger'),
+            stateFile: join(home, 'signer', 'state'),
+            folder,
+            store: {
+              kind: 'pkcs11',
+              profile: 'softhsm2',
+              module: hanging.module,
+              tokenLabel: 'postseal',
+            },
+          },
+          answerMsMax: 1_000,
+        });
+        const empty = { size: 0, root: emptyRoot };
+        try {
+          const note = await signer.sign(empty);
+          const first = signer.pid;
+          hanging.hang();
+          const late = { code: 'key.unavailable', fields: { what: 'signer', reason: 'timeout' } };
+          await expect(signer.sign(empty)).rejects.toMatchObject(late);
+          hanging.letGo();
+          // The same checkpoint: only the signature, which is random, may differ.
+          expect((await signer.sign(empty)).split('\n').slice(0, 4)).toEqual(
+            note.split('\n').slice(0, 4),
+          );
+          expect(signer.pid).not.toBe(first);
+          hanging.hang();
+          const waiting = signer.sign(empty).catch((error: unknown) => error);
+          signer.lastCall();
+          expect(await waiting).toMatchObject(late);
+          await expect(signer.sign(empty)).rejects.toMatchObject({ code: 'key.unavailable' });
+        } finally {
+          await signer.close();
+          hanging.remove();
+          for (const path of [home, dirname(folder)]) {
+            rmSync(path, { recursive: true, force: true });
+          }
+        }
+      },
+      60_000,
+    );
+  });
 });

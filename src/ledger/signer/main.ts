@@ -23,6 +23,8 @@ async function start(config: SignerProcessConfig): Promise<CheckpointSigner> {
     folder: config.folder,
     organisationId: config.organisation,
     role: 'signer',
+    // A thread that never comes back would hold up an orderly end for ever; the parent starts another process.
+    onHung: () => process.kill(process.pid, 'SIGKILL'),
     now: () => Date.now(),
   });
   const signer = await createSigner({

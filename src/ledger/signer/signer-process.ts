@@ -1,5 +1,6 @@
 // The signer process as its parent sees it: a CheckpointSigner over IPC that is started again when it
-// dies. While it is away, `key.unavailable` (retryable): the ledger grows on, checkpoints wait.
+// dies, and ended when it does not answer. While it is away, `key.unavailable` (retryable): the ledger grows
+// on, checkpoints wait.
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import {
@@ -15,15 +16,23 @@ import type { FromSigner, SignerProcessConfig, ToSigner } from './signer-message
 export interface SignerProcess extends CheckpointSigner {
   /** Of the process that runs now, for tests and `doctor`. */
   readonly pid: number | undefined;
+  /** The end is near: a process that dies from now on is not started again. */
+  lastCall(): void;
 }
 
 export interface SignerProcessDeps {
   readonly config: SignerProcessConfig;
   readonly alerts?: AlertSink;
+  /** After this time without a signature the process is ended, in milliseconds. */
+  readonly answerMsMax?: number;
 }
 
-/** A signature takes milliseconds; a token that hangs must not hold up the end. */
-const stopMsMax = 10_000;
+/** A signature takes milliseconds; the token's own time limit, which says more, comes first. */
+const answerMsDefault = 12_000;
+/** For Node, the token's login and the signer's own check. */
+const readyMsMax = 60_000;
+/** A token that hangs must not hold up the end. */
+const stopMsMax = 5_000;
 
 interface Running {
   readonly child: ChildProcess;
@@ -34,10 +43,10 @@ interface Running {
 /** Starts the process and waits until it can sign. Throws what its start failed with. */
 export async function startSignerProcess(deps: SignerProcessDeps): Promise<SignerProcess> {
   let running = launch(deps);
-  let closed = false;
+  let ending = false;
   let nextId = 1;
   const current = (): Running => {
-    if (!closed && !isAlive(running.child)) running = launch(deps);
+    if (!ending && !isAlive(running.child)) running = launch(deps);
     return running;
   };
   await running.ready;
@@ -51,22 +60,19 @@ export async function startSignerProcess(deps: SignerProcessDeps): Promise<Signe
       const head = await now.ready;
       const id = nextId;
       nextId += 1;
-      const note = await new Promise<string>((resolve, reject) => {
-        if (!isAlive(now.child)) {
-          reject(new PostsealError('key.unavailable', { what: 'signer' }));
-          return;
-        }
-        now.asked.set(id, { resolve, reject });
-        tell(now.child, { kind: 'sign', id, size, root: Buffer.from(root).toString('base64') });
-      });
+      const ask = { kind: 'sign', id, size, root: Buffer.from(root).toString('base64') } as const;
+      const note = await answered(now, ask, deps.answerMsMax ?? answerMsDefault);
       head.size = size;
       head.root = Buffer.from(root);
       return note;
     },
+    lastCall() {
+      ending = true;
+    },
     async close() {
-      closed = true;
+      ending = true;
       const { child } = running;
-      if (!isAlive(child)) return;
+      if (child.exitCode !== null || child.signalCode !== null) return;
       const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
       tell(child, { kind: 'stop' });
       const timer = setTimeout(() => child.kill('SIGKILL'), stopMsMax);
@@ -74,6 +80,34 @@ export async function startSignerProcess(deps: SignerProcessDeps): Promise<Signe
       clearTimeout(timer);
     },
   };
+}
+
+/** The note, or `key.unavailable` when the process ends first or does not answer, which ends it. */
+async function answered(
+  { child, asked }: Running,
+  ask: Extract<ToSigner, { kind: 'sign' }>,
+  answerMsMax: number,
+): Promise<string> {
+  let timer: NodeJS.Timeout | undefined;
+  const note = new Promise<string>((resolve, reject) => {
+    if (!isAlive(child)) {
+      reject(new PostsealError('key.unavailable', { what: 'signer' }));
+      return;
+    }
+    timer = setTimeout(() => {
+      reject(new PostsealError('key.unavailable', { what: 'signer', reason: 'timeout' }));
+      // What it may still sign has been remembered before: killing it loses nothing.
+      child.kill('SIGKILL');
+    }, answerMsMax);
+    asked.set(ask.id, { resolve, reject });
+    tell(child, ask);
+  });
+  try {
+    return await note;
+  } finally {
+    clearTimeout(timer);
+    asked.delete(ask.id);
+  }
 }
 
 function launch(deps: SignerProcessDeps): Running {
@@ -95,8 +129,9 @@ function launch(deps: SignerProcessDeps): Running {
       asked.clear();
     });
   });
+  const late = setTimeout(() => child.kill('SIGKILL'), readyMsMax);
   // Whoever asks gets the failure; without a listener of its own it would end the process.
-  ready.catch(() => undefined);
+  ready.catch(() => undefined).finally(() => clearTimeout(late));
   tell(child, { kind: 'start', config: deps.config });
   return { child, ready, asked };
 }
@@ -117,11 +152,9 @@ const ears: {
   alert: ({ code, fields }, ear) => ear.deps.alerts?.raise({ code, fields }),
   signed: ({ id, note }, ear) => {
     ear.asked.get(id)?.resolve(note);
-    ear.asked.delete(id);
   },
   refused: ({ id, code, fields }, ear) => {
     ear.asked.get(id)?.reject(revive(code, fields));
-    ear.asked.delete(id);
   },
 };
 
@@ -131,7 +164,8 @@ function hear(message: FromSigner, ear: Ear): void {
 }
 
 function isAlive(child: ChildProcess): boolean {
-  return child.exitCode === null && child.signalCode === null && child.connected;
+  // One that was killed is gone, though its end is still to be heard.
+  return child.exitCode === null && child.signalCode === null && child.connected && !child.killed;
 }
 
 /** A message to a process that has just died is lost, and its `exit` answers for it. */

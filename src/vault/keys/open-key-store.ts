@@ -32,6 +32,8 @@ export interface KeyStorePlace {
   readonly organisationId: string;
   /** The signer never sets up a token, and has a key file of its own. */
   readonly role: 'keys' | 'signer';
+  /** A call of the token never came back: only an end of this process helps, and its parent starts another. */
+  readonly onHung?: () => void;
   /** Unix milliseconds. */
   readonly now: () => number;
 }
@@ -57,6 +59,7 @@ const openers: { readonly [K in KeyStoreChoice['kind']]: Opener<K> } = {
       pin: choice.pin === undefined ? undefined : Secret.fromText(choice.pin),
       provision: place.role === 'keys',
       hardwareOnly: choice.hardwareOnly ?? false,
+      onHung: place.onHung,
       now: place.now,
     });
   },

@@ -45,6 +45,8 @@ export interface Pkcs11StoreOptions {
   /** Sessions, 2–4; the profile's number if lower. */
   readonly sessions?: number;
   readonly callTimeoutMs?: number;
+  /** See token-link.ts. */
+  readonly onHung?: (() => void) | undefined;
   /** Unix milliseconds. */
   readonly now: () => number;
 }
@@ -64,6 +66,7 @@ export async function openPkcs11Store(options: Pkcs11StoreOptions): Promise<KeyS
     hardwareOnly: options.hardwareOnly ?? false,
     sessions: options.sessions ?? 4,
     callTimeoutMs: options.callTimeoutMs ?? 10_000,
+    onHung: options.onHung,
     tries: createPinTries(options.folder, options.now),
     monotonic: () => performance.now(),
   });

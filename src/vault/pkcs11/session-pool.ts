@@ -3,6 +3,7 @@
 // gain nothing on SoftHSM or NSS). A call that hangs takes its session out of service.
 import { PostsealError } from '../../kernel/errors.ts';
 import type { Handle } from 'pkcs11js';
+import { withinMs } from './time-limit.ts';
 
 export interface SessionPool {
   /**
@@ -50,10 +51,15 @@ export function createSessionPool(sessions: readonly Handle[], timeoutMs: number
   return {
     use: async (work) => {
       const session = await acquire();
-      const done = work(session).finally(() => {
-        release(session);
-      });
-      return withTimeout(done, timeoutMs);
+      // Within an asynchronous function: a call of the module that throws at once gives its session back too.
+      const done = (async () => {
+        try {
+          return await work(session);
+        } finally {
+          release(session);
+        }
+      })();
+      return withinMs(done, timeoutMs, 'timeout');
     },
     drain: () => {
       closed = true;
@@ -66,18 +72,4 @@ export function createSessionPool(sessions: readonly Handle[], timeoutMs: number
       });
     },
   };
-}
-
-async function withTimeout<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new PostsealError('key.unavailable', { reason: 'timeout', timeoutMs }));
-    }, timeoutMs);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

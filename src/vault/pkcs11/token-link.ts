@@ -12,6 +12,7 @@ import type { PinTries } from './pin-tries.ts';
 import type { TokenProfile } from './profile.ts';
 import { noToken, provisionToken } from './provision.ts';
 import { createSessionPool, type SessionPool } from './session-pool.ts';
+import { withinMs } from './time-limit.ts';
 import { ReportedClass } from './token-class.ts';
 import {
   isAlreadyLoggedIn,
@@ -33,6 +34,11 @@ export interface TokenLinkOptions {
   readonly hardwareOnly: boolean;
   readonly sessions: number;
   readonly callTimeoutMs: number;
+  /**
+   * Called when a call has not come back long after its time: within this process the module can neither be
+   * used nor ended any more.
+   */
+  readonly onHung?: (() => void) | undefined;
   readonly tries: PinTries;
   /** Monotonic milliseconds. */
   readonly monotonic: () => number;
@@ -58,6 +64,8 @@ interface Link {
 
 const retryFirstMs = 100;
 const retryMaxMs = 5_000;
+/** In call time-outs: after this time a call counts as never coming back. */
+const hungTimeouts = 2;
 
 export class TokenLink {
   readonly #cryptoki: Cryptoki;
@@ -116,7 +124,7 @@ export class TokenLink {
       // It failed, so there is nothing to end; whoever waits for it has the error.
     });
     if (this.#link !== undefined) this.#drop(this.#link);
-    await this.#ending;
+    await this.#ended();
   }
 
   #use<T>(link: Link, work: (connection: TokenConnection) => Promise<T>): Promise<T> {
@@ -137,9 +145,9 @@ export class TokenLink {
   }
 
   async #connect(): Promise<Link> {
-    await this.#ending;
     let owner = false;
     try {
+      await this.#ended();
       owner = this.#cryptoki.initialise();
       const link = await this.#open(owner);
       this.#link = link;
@@ -211,9 +219,19 @@ export class TokenLink {
   #drop(link: Link): void {
     if (this.#link !== link) return;
     this.#link = undefined;
+    const { callTimeoutMs, onHung } = this.#options;
+    const late = setTimeout(() => onHung?.(), hungTimeouts * callTimeoutMs);
+    // A process that has nothing else to do may end.
+    late.unref();
     this.#ending = link.pool.drain().then(() => {
+      clearTimeout(late);
       if (link.owner) this.#finalise();
     });
+  }
+
+  /** Waits for what still runs on the last link, but not for a call that never comes back. */
+  #ended(): Promise<void> {
+    return withinMs(this.#ending, this.#options.callTimeoutMs, 'hung');
   }
 
   #finalise(): void {

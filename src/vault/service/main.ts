@@ -13,6 +13,8 @@ import type { FromKeyProcess, KeyProcessConfig, ToKeyProcess } from './process-m
 const now = (): UnixMs => Date.now() as UnixMs;
 /** Reads and small writes; the calls of nodes rarely need either. */
 const connections = 3;
+/** For the message that tells the parent why this process ends. */
+const lastWordsMs = 200;
 
 function say(message: FromKeyProcess): void {
   if (process.connected) process.send?.(message);
@@ -23,6 +25,12 @@ function trouble(error: unknown): void {
   const name = error instanceof Error ? error.name : 'unknown';
   const fields = known === error ? known.fields : { ...known.fields, name };
   say({ kind: 'trouble', code: known.code, fields });
+}
+
+/** A thread that never comes back would hold up an orderly end for ever. */
+function onHung(): void {
+  trouble(new PostsealError('key.unavailable', { reason: 'hung' }));
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), lastWordsMs);
 }
 
 async function start(config: KeyProcessConfig): Promise<() => Promise<void>> {
@@ -37,6 +45,7 @@ async function start(config: KeyProcessConfig): Promise<() => Promise<void>> {
     folder: config.folder,
     organisationId: organisation,
     role: 'keys',
+    onHung,
     now,
   });
   const sealer = createEventSealer({

@@ -1,14 +1,17 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes, verify } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
+import type { PostsealError } from '../../../src/kernel/errors.ts';
 import { uuidV4 } from '../../../src/kernel/ids.ts';
 import { Secret } from '../../../src/kernel/secret.ts';
 import { openKeyfileStore } from '../../../src/vault/keyfile/keyfile-store.ts';
 import { createPinTries } from '../../../src/vault/pkcs11/pin-tries.ts';
 import { loadProfile } from '../../../src/vault/pkcs11/profile.ts';
 import { keyStoreContract } from '../../contract/key-store.contract.ts';
-import { testIf } from '../../harness/needs.ts';
+import { buildHangingModule } from '../../harness/hanging-module.ts';
+import { describeWith, testIf } from '../../harness/needs.ts';
 import { moduleOf, newKeysFolder, openTestToken } from '../../harness/token.ts';
 
 const organisation = uuidV4(randomBytes(16));
@@ -91,6 +94,32 @@ describe('pkcs11 while the token is away', () => {
   testIf(
     moduleOf('softhsm2') !== undefined,
     'no SoftHSM',
+    'refuses to sign meanwhile, signs again afterwards, and can be closed at any time',
+    async () => {
+      const folder = newKeysFolder();
+      const store = await openTestToken('softhsm2', folder, organisation);
+      const key = await store.ensureSigningKey('checkpoint');
+      const digest = createHash('sha256').update('a checkpoint').digest();
+      const publicKey = { key: key.spki, format: 'der', type: 'spki' } as const;
+      for (let round = 0; round < 2; round += 1) {
+        renameSync(join(folder, 'token'), join(folder, 'away'));
+        // More than there are sessions: a session that is not given back would be missed.
+        for (let i = 0; i < 6; i += 1) {
+          await expect(key.sign(digest)).rejects.toMatchObject({ code: 'key.unavailable' });
+        }
+        renameSync(join(folder, 'away'), join(folder, 'token'));
+        const signature = await retried(() => key.sign(digest));
+        expect(verify('sha256', Buffer.from('a checkpoint'), publicKey, signature)).toBe(true);
+      }
+      renameSync(join(folder, 'token'), join(folder, 'away'));
+      await expect(key.sign(digest)).rejects.toMatchObject({ code: 'key.unavailable' });
+      await store.close();
+    },
+  );
+
+  testIf(
+    moduleOf('softhsm2') !== undefined,
+    'no SoftHSM',
     'never puts a new token in the place of one that it has used',
     async () => {
       const folder = newKeysFolder();
@@ -104,6 +133,44 @@ describe('pkcs11 while the token is away', () => {
         });
       }
       await store.close();
+    },
+  );
+});
+
+describeWith(['cc'], 'pkcs11 on a module that hangs', () => {
+  testIf(
+    moduleOf('softhsm2') !== undefined,
+    'no SoftHSM',
+    'keeps nobody waiting, says that it hangs, and goes on once the call has come back',
+    async () => {
+      const hanging = buildHangingModule(moduleOf('softhsm2') ?? '');
+      let hung = 0;
+      const store = await openTestToken('softhsm2', newKeysFolder(), organisation, {
+        module: hanging.module,
+        callTimeoutMs: 300,
+        onHung: () => (hung += 1),
+      });
+      try {
+        const { id } = await store.ensureKek(1);
+        const wrap = (): Promise<Buffer> => store.wrap(id, Buffer.from('a'), Buffer.alloc(32));
+        await wrap();
+        hanging.hang();
+        const reasons: unknown[] = [];
+        while (!reasons.includes('hung') || hung === 0) {
+          const error = await wrap().catch((failure: unknown) => failure as PostsealError);
+          expect(error).toMatchObject({ code: 'key.unavailable' });
+          reasons.push((error as PostsealError).fields['reason']);
+          await sleep(20);
+        }
+        expect(reasons[0]).toBe('timeout');
+        hanging.letGo();
+        expect(await retried(wrap)).toHaveLength(62);
+        expect(hung).toBe(1);
+      } finally {
+        hanging.letGo();
+        await store.close();
+        hanging.remove();
+      }
     },
   );
 });
