@@ -33,8 +33,9 @@ async function take(): Promise<StoredRecord> {
   const { custodian, inbox: mailbox } = account;
   const record = await archive.prepare({ custodian, source: 'import', bytes });
   const internalDate = 1_700_000_000_000 as UnixMs;
+  const draft = eventOf('mail.imported', [record]);
   const { outputs } = await committer.commit({
-    events: [eventOf('mail.imported', [record])],
+    events: [{ ...draft, objects: [...draft.objects, { t: 'mbx', id: mailbox }] }],
     parts: [
       record.part(),
       mailboxes.appendPart({ custodian, mailbox, record, flags: 8, internalDate }),
@@ -131,6 +132,35 @@ describe('a shred', () => {
       import_item: 1,
     });
   });
+
+  test('names the mailboxes that lose the record, in several events where there are many', async () => {
+    const record = await take();
+    const inbox = await view.open(account.inbox, 'read-write');
+    await inbox.changes({ force: true });
+    const last = [...inbox.snapshot().uids].at(-1) ?? 0;
+    const boxes: MailboxId[] = [account.inbox];
+    for (let i = 0; i < 104; i += 1) {
+      const { id } = await view.create(`Many ${String(i)}`, systemActor);
+      if (id === undefined) throw new Error('no folder');
+      await inbox.copy({ uids: uids(last), to: id, actor: systemActor });
+      boxes.push(id);
+    }
+    inbox.close();
+    const before = (await node.events()).length;
+    await shred(record);
+    const named = (await node.events()).slice(before).map(({ op, text }) => {
+      const { obj } = JSON.parse(text) as { obj: { t: string; id: string }[] };
+      expect(obj).toContainEqual({ t: 'rec', id: record.recordId });
+      return { op, ids: obj.filter(({ t }) => t === 'mbx').map(({ id }) => id) };
+    });
+    expect(named.map(({ op, ids }) => [op, ids.length])).toEqual([
+      ['message.expunged', 100],
+      ['record.shredded', 5],
+    ]);
+    expect(named.flatMap(({ ids }) => ids).sort()).toEqual(boxes.sort());
+    expect(await found(record, 'verify')).toEqual({});
+    expect(await history(record)).toHaveLength(boxes.length);
+  }, 120_000);
 
   test('that leaves something behind says so', async () => {
     const record = await take();

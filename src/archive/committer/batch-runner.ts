@@ -2,7 +2,7 @@
 // transaction itself (batch-run.store.ts) and from the queue (committer.ts).
 import { PostsealError } from '../../kernel/errors.ts';
 import type { UnixMs } from '../../kernel/time.ts';
-import type { SealedEvent } from '../../ledger/event/draft.ts';
+import type { EventDraft, SealedEvent } from '../../ledger/event/draft.ts';
 import type { EventSealer } from '../../ledger/event/event-sealer.ts';
 import type { Database } from '../../platform/postgres/database.ts';
 import type { Failure } from './batch-parts.ts';
@@ -199,7 +199,10 @@ export class BatchRunner {
   #seal(member: Member): boolean {
     const sealed: SealedEvent[] = [];
     try {
-      for (const draft of member.operation.events) sealed.push(this.#deps.sealer.seal(draft));
+      const { events, parts } = member.operation;
+      for (const [i, draft] of events.entries()) {
+        sealed.push(this.#deps.sealer.seal(withNames(draft, i, parts)));
+      }
     } catch (error) {
       this.#void(sealed);
       // A draft that cannot be sealed fails alone, and its rows are never written.
@@ -231,6 +234,14 @@ export class BatchRunner {
   #void(events: readonly SealedEvent[]): void {
     for (const { q } of events) this.#deps.sealer.void(q);
   }
+}
+
+/** The draft of the operation's event `index` with what its parts want it to name. */
+function withNames(draft: EventDraft, index: number, parts: readonly Part[]): EventDraft {
+  const more = parts.flatMap(({ kind, input, event }) =>
+    event === index ? ((kind as AnyKind).names?.(input) ?? []) : [],
+  );
+  return more.length === 0 ? draft : { ...draft, objects: [...draft.objects, ...more] };
 }
 
 /** Tells the kinds of one operation that it is over. */

@@ -4,7 +4,7 @@
 import type { PostsealError } from '../../kernel/errors.ts';
 import type { EventId, MailboxId } from '../../kernel/ids.ts';
 import type { UnixMs } from '../../kernel/time.ts';
-import type { EventDraft } from '../../ledger/event/draft.ts';
+import type { EventDraft, EventObject } from '../../ledger/event/draft.ts';
 import type { BatchTx } from './batch.store.ts';
 
 export type { BatchTx, LockedRow } from './batch.store.ts';
@@ -35,6 +35,11 @@ export interface PartKind<I, O> {
   /** Deletions and key operations: such an operation has a batch of its own. */
   readonly exclusive?: boolean;
   locks(input: I): PartLocks;
+  /**
+   * Objects that the part's event has to name beside those of its draft, because rows of them change
+   * (docs/formats/ledger.md "Inbox"). Asked before every batch, so that `recover` may change them.
+   */
+  names?(input: I): readonly EventObject[];
   /**
    * Starts together with the transaction; only COMMIT waits for it (for example a pack's fdatasync).
    * Answers nothing or an error per item, which counts like an error of `apply`. Must not reject.

@@ -1,6 +1,6 @@
 // Part kind `mailbox.forget`: takes an erased record out of every mailbox that shows it. Its mailboxes are
 // locked, and COPY locks its source, so no further copy can arise; one that was made before the locks were
-// there is a conflict, and the operation is run again with that mailbox too.
+// there is a conflict, and the operation is run again with that mailbox too. The event names them all.
 import { PostsealError } from '../../kernel/errors.ts';
 import type { MailboxId, ModSeq, RecordId } from '../../kernel/ids.ts';
 import type { BatchTx, PartItem, PartKind } from '../../archive/committer/types.ts';
@@ -14,6 +14,8 @@ export interface ForgetPart extends Reporting {
   readonly ref: RecordRef;
   /** Where the record was found; found again after a conflict. */
   mailboxes: readonly MailboxId[];
+  /** False: it leaves these mailboxes only, and others are no conflict. */
+  readonly everywhere: boolean;
   readonly locate: () => Promise<readonly MailboxId[]>;
 }
 
@@ -42,6 +44,7 @@ export const forgetKind: PartKind<ForgetPart, null> = {
   stage: 65,
   exclusive: true,
   locks: ({ mailboxes }) => ({ mailboxes }),
+  names: ({ mailboxes }) => mailboxes.map((id) => ({ t: 'mbx', id })),
   committed: reportDeltas,
   async apply(tx, items) {
     const answers: (null | PostsealError)[] = [];
@@ -60,8 +63,9 @@ async function forgetOne(
   { input, event }: PartItem<ForgetPart>,
 ): Promise<null | PostsealError> {
   const { custodian, recordId } = input.ref;
-  const found = await placesOf(tx.client, input.ref);
-  if (found.some(({ mailbox }) => !tx.lockedMailboxes.has(mailbox))) {
+  const all = await placesOf(tx.client, input.ref);
+  const found = all.filter(({ mailbox }) => input.mailboxes.includes(mailbox));
+  if (input.everywhere && found.length < all.length) {
     return new PostsealError('store.conflict', { record: recordId });
   }
   if (found.length === 0) return null;

@@ -6,7 +6,7 @@ export const accountEvents = {
     'A',
     'notice',
     'security',
-    ['acc', 'cus'],
+    ['acc', 'mbx', 'cus'],
     'An account was created.',
   ),
   'account.disabled': eventSpec(

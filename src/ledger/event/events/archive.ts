@@ -14,7 +14,7 @@ export const archiveEvents = {
     'D',
     'critical',
     'archive',
-    ['rec', 'cus'],
+    ['rec', 'cus', 'mbx'],
     'The wraps of a record were destroyed.',
   ),
   'metadata.folded': eventSpec(
@@ -24,7 +24,7 @@ export const archiveEvents = {
     ['cus'],
     'Sealed metadata of a custodian was moved from cells into a page.',
   ),
-  'key.created': eventSpec('A', 'notice', 'security', ['key', 'cus'], 'A key was created.'),
+  'key.created': eventSpec('A', 'notice', 'security', ['key', 'cus', 'org'], 'A key was created.'),
   'key.opened': eventSpec(
     'B',
     'info',

@@ -6,21 +6,21 @@ export const mailEvents = {
     'A',
     'info',
     'archive',
-    ['rec', 'mbx', 'acc'],
+    ['rec', 'mbx', 'acc', 'cus'],
     'A message was delivered and archived.',
   ),
   'mail.appended': eventSpec(
     'A',
     'info',
     'archive',
-    ['rec', 'mbx', 'acc'],
+    ['rec', 'mbx', 'acc', 'cus'],
     'A client appended a message; it was archived.',
   ),
   'mail.imported': eventSpec(
     'A',
     'info',
     'archive',
-    ['rec', 'mbx', 'acc'],
+    ['rec', 'mbx', 'acc', 'cus'],
     'A message was imported and archived.',
   ),
   'mail.rejected': eventSpec(
@@ -55,7 +55,7 @@ export const mailEvents = {
     'A',
     'notice',
     'archive',
-    ['mbx', 'msg'],
+    ['mbx', 'msg', 'rec', 'cus'],
     'Messages left the view of a mailbox; their records stay.',
   ),
 } as const satisfies Record<string, EventSpec>;
