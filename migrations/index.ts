@@ -8,6 +8,7 @@ import { Access } from './0005-access.ts';
 import { Intake } from './0006-intake.ts';
 import { Platform1763942400007 } from './0007-platform.ts';
 import { MetadataSlot1763942400008 } from './0008-metadata-slot.ts';
+import { NamedObjects1763942400009 } from './0009-named-objects.ts';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Ledger1763942400001,
@@ -18,4 +19,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   Intake,
   Platform1763942400007,
   MetadataSlot1763942400008,
+  NamedObjects1763942400009,
 ];

@@ -13,6 +13,7 @@ import { startTestDatabase, type TestDatabase } from '../harness/postgres.ts';
 import { heldContents } from './held-contents.ts';
 import { SealedMetadata } from './sealed-metadata.ts';
 import { type ArchiveStage, openArchiveStage, type StageProcess } from './stage.ts';
+import { tamper as tamperWith } from './tamper.ts';
 
 let db: TestDatabase;
 let stage: ArchiveStage;
@@ -31,6 +32,9 @@ afterAll(async () => {
   await stage.close();
   await db.drop();
 });
+
+const tamper = (table: string, sql: string, values: readonly unknown[]): Promise<void> =>
+  tamperWith(db.database.pool, table, sql, values);
 
 let serial = 0;
 function message(): Buffer {
@@ -132,7 +136,8 @@ describe('foldMetadata', () => {
 
   test('leaves a damaged cell where it is and folds the others', async () => {
     const [owner, records] = await custodianWith(66);
-    await db.database.pool.query(
+    await tamper(
+      'metadata_cell',
       `UPDATE metadata_cell SET cell = set_byte(cell, 90, get_byte(cell, 90) # 1)
         WHERE custodian_id = $1 AND record_id = $2`,
       [owner, records[3]!.recordId],
@@ -303,8 +308,9 @@ describe('scrubArchive', () => {
     const [owner, records] = await custodianWith(64);
     await fold();
     const { id } = (await sealed.pageRows(owner))[0]!;
-    const flip = (column: string, at: number): Promise<unknown> =>
-      db.database.pool.query(
+    const flip = (column: string, at: number): Promise<void> =>
+      tamper(
+        'metadata_page',
         `UPDATE metadata_page SET ${column} = set_byte(${column}, $2, get_byte(${column}, $2) # 1)
           WHERE page_id = $1`,
         [id, at],
@@ -328,8 +334,8 @@ describe('scrubArchive', () => {
       [id],
     );
     const { first: firstNo, last: lastNo, page, wrap } = row!;
-    const setDigest = (bytes: Buffer): Promise<unknown> =>
-      db.database.pool.query('UPDATE metadata_page SET digest = $2 WHERE page_id = $1', [
+    const setDigest = (bytes: Buffer): Promise<void> =>
+      tamper('metadata_page', 'UPDATE metadata_page SET digest = $2 WHERE page_id = $1', [
         id,
         pageRowDigest({ custodian: owner, pageId: id, firstNo, lastNo, page, wrap: bytes }),
       ]);
@@ -341,7 +347,8 @@ describe('scrubArchive', () => {
     expect(await findings()).toEqual([]);
 
     const slot = [owner, records[9]!.recordNo];
-    await db.database.pool.query(
+    await tamper(
+      'metadata_slot',
       'UPDATE metadata_slot SET page_id = gen_random_uuid() WHERE custodian_id = $1 AND record_no = $2',
       slot,
     );
@@ -349,7 +356,8 @@ describe('scrubArchive', () => {
       { ...named, what: 'records and slots differ' },
       { kind: 'row', place: { custodian: owner, object: records[9]!.recordId } },
     ]);
-    await db.database.pool.query(
+    await tamper(
+      'metadata_slot',
       'DELETE FROM metadata_slot WHERE custodian_id = $1 AND record_no = $2',
       slot,
     );
@@ -357,7 +365,8 @@ describe('scrubArchive', () => {
       named,
       { kind: 'row', place: { table: 'record', object: records[9]!.recordId } },
     ]);
-    await db.database.pool.query(
+    await tamper(
+      'metadata_slot',
       `INSERT INTO metadata_slot (custodian_id, record_no, record_id, page_id) VALUES ($1, $2, $3, $4)`,
       [...slot, records[9]!.recordId, id],
     );

@@ -9,6 +9,7 @@ import type { StoredRecord } from '../../src/archive/types.ts';
 import type { CustodianId } from '../../src/kernel/ids.ts';
 import { startTestDatabase, type TestDatabase } from '../harness/postgres.ts';
 import { type ArchiveStage, openArchiveStage, type StageProcess } from './stage.ts';
+import { tamper as tamperWith } from './tamper.ts';
 
 let db: TestDatabase;
 let stage: ArchiveStage;
@@ -44,12 +45,8 @@ async function scrub(withKeys = false): Promise<ScrubFinding[]> {
 }
 
 /** Runs SQL with the guard switched off, as an intruder with the owner's role would. */
-async function tamper(table: string, sql: string, values: readonly unknown[]): Promise<void> {
-  const { pool } = db.database;
-  await pool.query(`ALTER TABLE ${table} DISABLE TRIGGER USER`);
-  await pool.query(sql, [...values]);
-  await pool.query(`ALTER TABLE ${table} ENABLE ALWAYS TRIGGER USER`).catch(() => undefined);
-}
+const tamper = (table: string, sql: string, values: readonly unknown[]): Promise<void> =>
+  tamperWith(db.database.pool, table, sql, values);
 
 async function placeOf(
   record: StoredRecord,

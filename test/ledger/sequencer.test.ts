@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { PostsealError } from '../../src/kernel/errors.ts';
+import { uuidV4 } from '../../src/kernel/ids.ts';
 import { parseProofFile } from '../../src/ledger/checkpoint/proof-file.ts';
 import { openCheckpoint } from '../../src/ledger/checkpoint/checkpoint.ts';
+import { type EventDraft, systemActor } from '../../src/ledger/event/draft.ts';
 import { inboxAgeMs } from '../../src/ledger/event/inbox.store.ts';
 import { ledgerProof } from '../../src/ledger/query/ledger-proof.ts';
 import { queryLedger } from '../../src/ledger/query/query.store.ts';
@@ -19,7 +21,7 @@ import { leafHash } from '../../src/ledger/tree/hashes.ts';
 import { verifyLedger } from '../../src/ledger/verify/verify-ledger.ts';
 import { startTestDatabase } from '../harness/postgres.ts';
 import type { TestDatabase } from '../harness/postgres.ts';
-import { newHome, openLedgerFixture, origin, someDraft } from './ledger-fixture.ts';
+import { newHome, newSealer, openLedgerFixture, origin, someDraft } from './ledger-fixture.ts';
 import type { LedgerFixture } from './ledger-fixture.ts';
 
 let db: TestDatabase;
@@ -137,13 +139,78 @@ describe('createSequencer', () => {
     const sequencer = startSequencer();
     await sequencer.publish();
     await db.database.pool.query(
-      "INSERT INTO audit_inbox (event_ids, bodies) VALUES (ARRAY[gen_random_uuid()], ARRAY['{}'::bytea])",
+      `INSERT INTO audit_inbox (event_ids, bodies, objects, object_events)
+       VALUES (ARRAY[gen_random_uuid()], ARRAY['{}'::bytea], '{}', '{}')`,
     );
     sequencer.wake();
     while (sequencer.status().failed === undefined) await sleep(5);
     expect(ledger.alerts).toContainEqual(expect.objectContaining({ code: 'integrity.ledger' }));
     await expect(sequencer.publish()).rejects.toMatchObject({ code: 'ledger.stalled' });
     expect(await inboxAgeMs(db.database.pool)).toBeGreaterThan(0);
+  });
+
+  describe('an inbox row that does not say what its events name', () => {
+    const [mine, other] = [1, 2].map((n) => uuidV4(Buffer.alloc(16, n))) as [string, string];
+    const about = (id: string): EventDraft => ({
+      op: 'custodian.created',
+      outcome: 'success',
+      actor: systemActor,
+      objects: [{ t: 'cus', id }],
+    });
+
+    // Each lets a row of `other` or of `mine` pass the guard under an event that does not name it, or
+    // would, if the columns were compared less strictly.
+    test.each([
+      ['another object', `ARRAY['${other}', '${other}']::uuid[]`, 'ARRAY[1, 2]'],
+      ['more objects', `ARRAY['${mine}', '${other}', '${other}']::uuid[]`, 'ARRAY[1, 1, 2]'],
+      ['fewer objects', `ARRAY['${other}']::uuid[]`, 'ARRAY[2]'],
+      ['nothing', `'{}'::uuid[]`, `'{}'::int[]`],
+      ['the events crosswise', `ARRAY['${mine}', '${other}']::uuid[]`, 'ARRAY[2, 1]'],
+      ['an event that is not there', `ARRAY['${mine}', '${other}']::uuid[]`, 'ARRAY[1, 3]'],
+      [
+        'pairs moved by empty places',
+        `ARRAY['${mine}', '${other}', NULL]::uuid[]`,
+        'ARRAY[NULL, 1, 2]',
+      ],
+    ])('with %s: it stays in the inbox, the ledger stops with an alarm', async (_, ids, events) => {
+      const sequencer = startSequencer();
+      await sequencer.publish();
+      const sealer = newSealer('test');
+      const [a, b] = [sealer.seal(about(mine)), sealer.seal(about(other))];
+      const forge = (objects: string, objectEvents: string) =>
+        db.database.pool.query(
+          `INSERT INTO audit_inbox (event_ids, bodies, objects, object_events)
+           VALUES ($1, $2, ${objects}, ${objectEvents})`,
+          [
+            [a.id, b.id],
+            [a.body, b.body],
+          ],
+        );
+      await forge(ids, events);
+      sequencer.wake();
+      while (sequencer.status().failed === undefined) await sleep(5);
+      const fields = { place: `audit_inbox event ${a.id}`, what: 'objects' };
+      expect(sequencer.status().failed).toMatchObject({ code: 'integrity.ledger', fields });
+      expect(ledger.alerts).toContainEqual({
+        code: 'integrity.ledger',
+        fields: { ...fields, cause: 'integrity.ledger' },
+      });
+      expect(await inboxAgeMs(db.database.pool)).toBeGreaterThan(0);
+      const { verdict, findings } = await ledger.verify();
+      expect([verdict, findings]).toEqual([
+        'tampered',
+        [{ place: 'audit_inbox', what: 'objects' }],
+      ]);
+    });
+
+    test('with arrays counted from another number is refused by the database', async () => {
+      const forged = db.database.pool.query(
+        `INSERT INTO audit_inbox (event_ids, bodies, objects, object_events)
+         VALUES (('[0:1]={' || gen_random_uuid() || ',' || gen_random_uuid() || '}')::uuid[],
+                 ARRAY['{}', '{}']::bytea[], '{}', '{}')`,
+      );
+      await expect(forged).rejects.toMatchObject({ constraint: 'audit_inbox_from_one' });
+    });
   });
 });
 

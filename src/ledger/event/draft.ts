@@ -63,6 +63,8 @@ export interface SealedEvent {
   readonly id: EventId;
   /** Canonical bytes: what is hashed, stored and bundled. At most `eventBytesMax`. */
   readonly body: Buffer;
+  /** Ids of `objects` that are uuids, in their order: what guarded rows may name it for. */
+  readonly names: readonly string[];
   readonly side: readonly SideRow[];
   /** Number of this event among all of this process's boot, from 1. */
   readonly q: number;

@@ -7,7 +7,7 @@ import { eventBytesMax } from '../../kernel/limits.ts';
 import { type Clock, rfc3339Micros, type UnixMs } from '../../kernel/time.ts';
 import { canonicalBytes, type JsonValue } from './canonical-json.ts';
 import { type EventDraft, type SealedEvent, type SideRow, systemActor } from './draft.ts';
-import { isLeafToken } from './leaf-projection.ts';
+import { isLeafToken, namedIds } from './leaf-projection.ts';
 import { eventRegistry } from './registry.ts';
 import {
   sealSide,
@@ -84,7 +84,13 @@ export function createEventSealer(deps: EventSealerDeps): EventSealer {
     }
     lastMicros = micros;
     next += 1;
-    return { id, body, side, q: next - 1 };
+    return {
+      id,
+      body,
+      names: namedIds(draft.objects.map((object) => object.id)),
+      side,
+      q: next - 1,
+    };
   };
 
   const takeVoids = (): SealedEvent[] => {

@@ -2,15 +2,22 @@
 // transaction, so that what is not recorded cannot commit (docs/formats/ledger.md "Inbox").
 import type pg from 'pg';
 import type { EventId } from '../../kernel/ids.ts';
-import { byteaArray, textArray, uuidArray } from '../../platform/postgres/binary-arrays.ts';
+import {
+  byteaArray,
+  int4Array,
+  textArray,
+  uuidArray,
+} from '../../platform/postgres/binary-arrays.ts';
 import type { Database } from '../../platform/postgres/database.ts';
 import { type Queryable, statement } from '../../platform/postgres/statement.ts';
 import type { EventDraft, SealedEvent, SideRow } from './draft.ts';
 import type { EventSealer } from './event-sealer.ts';
+import { inboxNames } from './inbox-names.ts';
 
 const insertInbox = statement(
   'ledger.inbox.insert',
-  'INSERT INTO public.audit_inbox (event_ids, bodies) VALUES ($1::uuid[], $2::bytea[])',
+  `INSERT INTO public.audit_inbox (event_ids, bodies, objects, object_events)
+   VALUES ($1::uuid[], $2::bytea[], $3::uuid[], $4::int4[])`,
 );
 const insertSide = statement(
   'ledger.side.insert',
@@ -28,6 +35,16 @@ const selectEvents = statement<{ event_id: string; body: Buffer }>(
 );
 
 /**
+ * SQL: what the inbox row `row` says that its events name, at the first of them (`place` 1), else null.
+ * Compare with `truthfulNames`.
+ */
+export function namesSql(row: string, place: string): string {
+  return `CASE WHEN ${place} = 1
+    THEN concat(array_to_string(${row}.objects, ' ', '-'), '|', array_to_string(${row}.object_events, ' ', '-'))
+  END`;
+}
+
+/**
  * Writes the events of one transaction: MUST be its first statement after BEGIN and locks. Both
  * statements are sent at once, so that a connection in pipeline mode does not wait between them.
  */
@@ -38,9 +55,10 @@ export async function inboxInsert(
   if (events.length === 0) return;
   const ids = uuidArray(events.map((event) => event.id));
   const bodies = byteaArray(events.map((event) => event.body));
+  const names = inboxNames(events.map((event) => event.names));
   const side = events.flatMap((event) => event.side);
   await Promise.all([
-    insertInbox.run(client, [ids, bodies]),
+    insertInbox.run(client, [ids, bodies, uuidArray(names.objects), int4Array(names.events)]),
     ...(side.length > 0 ? [sideInsert(client, side)] : []),
   ]);
 }

@@ -29,6 +29,16 @@ export function isLeafToken(text: string): boolean {
   return token.test(text);
 }
 
+/** Those of `ids` that are uuids: guarded rows have no other ids. docs/formats/ledger.md "Inbox". */
+export function namedIds(ids: readonly string[]): string[] {
+  return ids.filter((id) => uuid.test(id));
+}
+
+/** `namedIds` of the objects of a projection. */
+export function namesOf({ objects }: Pick<LeafProjection, 'objects'>): string[] {
+  return namedIds(objects.map((object) => object.slice(object.indexOf(':') + 1)));
+}
+
 /** `undefined` if a member that a leaf must have is missing or malformed. */
 export function projectLeaf(leaf: JsonValue): LeafProjection | undefined {
   const top = record(leaf);

@@ -13,6 +13,8 @@ import { transactionOn } from '../../platform/postgres/database.ts';
 import { type Queryable, statement } from '../../platform/postgres/statement.ts';
 import type { JsonValue } from '../event/canonical-json.ts';
 import type { SealedEvent } from '../event/draft.ts';
+import { type InboxEvent, inboxRows, truthfulNames } from '../event/inbox-names.ts';
+import { namesSql } from '../event/inbox.store.ts';
 import { type LeafProjection, projectLeaf } from '../event/leaf-projection.ts';
 import type { Leaf } from '../tiles/tile-writer.ts';
 import { chainHash, chainStart, leafHash } from '../tree/hashes.ts';
@@ -65,7 +67,13 @@ const countWaiting = statement<{ n: string }>(
   'ledger.inbox.count',
   'SELECT coalesce(sum(cardinality(event_ids)), 0) AS n FROM public.audit_inbox',
 );
-const take = statement<{ event_id: string; body: Buffer; age_ms: number }>(
+interface TakenEvent extends InboxEvent {
+  readonly event_id: string;
+  readonly body: Buffer;
+  readonly age_ms: number;
+}
+
+const take = statement<TakenEvent>(
   'ledger.inbox.take',
   `WITH picked AS (
      SELECT id FROM (
@@ -74,8 +82,9 @@ const take = statement<{ event_id: string; body: Buffer; age_ms: number }>(
       WHERE upto <= $1 OR upto = n),
    taken AS (
      DELETE FROM public.audit_inbox i USING picked p WHERE i.id = p.id
-     RETURNING i.id, i.event_ids, i.bodies, extract(epoch FROM clock_timestamp() - i.at) * 1000 AS age_ms)
-   SELECT u.event_id, u.body, t.age_ms::float8 AS age_ms
+     RETURNING i.id, i.event_ids, i.bodies, i.objects, i.object_events,
+       extract(epoch FROM clock_timestamp() - i.at) * 1000 AS age_ms)
+   SELECT u.event_id, u.body, t.age_ms::float8 AS age_ms, ${namesSql('t', 'u.ord')} AS names
      FROM taken t, unnest(t.event_ids, t.bodies) WITH ORDINALITY AS u (event_id, body, ord)
     ORDER BY t.id, u.ord`,
 );
@@ -166,6 +175,7 @@ export async function sequenceBatch(
       ...taken.map((row) => ({ id: row.event_id, body: row.body })),
     ];
     const { rows, chain } = number(items, head);
+    checkNames(taken, rows.slice(work.first.length));
     const ageMs = taken[0]?.age_ms ?? 0;
     if (rows.length === 0) return { head, leaves: [], taken: 0, ageMs };
     await insert(client, rows);
@@ -218,6 +228,21 @@ function number(
     rows.push({ seq: head.size + rows.length, body, hash, chain, leaf });
   }
   return { rows, chain };
+}
+
+/**
+ * A row that says that its events name other objects than they do may have let a change pass the guard
+ * that no event tells of. Like a body that is no leaf, it stays in the inbox, and the ledger stops.
+ */
+function checkNames(taken: readonly TakenEvent[], rows: readonly LogRow[]): void {
+  for (const [from, to] of inboxRows(taken)) {
+    const leaves = rows.slice(from, to).map(({ leaf }) => leaf);
+    if (taken[from]?.names === truthfulNames(leaves)) continue;
+    throw new IntegrityError('integrity.ledger', {
+      place: `audit_inbox event ${taken[from]?.event_id ?? ''}`,
+      what: 'objects',
+    });
+  }
 }
 
 function project(body: Buffer): LeafProjection | undefined {

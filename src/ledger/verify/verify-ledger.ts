@@ -3,6 +3,7 @@
 // reported with its place. docs/formats/ledger.md; the independent second program is audit/verifier.
 import type { Queryable } from '../../platform/postgres/statement.ts';
 import { type JsonValue, parseCanonical } from '../event/canonical-json.ts';
+import { inboxRows, truthfulNames } from '../event/inbox-names.ts';
 import { type LeafProjection, projectLeaf } from '../event/leaf-projection.ts';
 import { noteKeyId } from '../checkpoint/signed-note.ts';
 import { openTileFiles } from '../tiles/tile-files.ts';
@@ -16,6 +17,7 @@ import {
   readRows,
   readVerifyHead,
   readWaiting,
+  type WaitingEvent,
   type VerifyHead,
   type VerifyRow,
 } from './verify.store.ts';
@@ -186,13 +188,22 @@ class LedgerScan {
   }
 
   async numbersEnd(): Promise<void> {
-    for (const body of await readWaiting(this.#options.database)) {
-      const leaf = parseCanonical(body);
-      const event = leaf === undefined ? undefined : projectLeaf(leaf);
-      if (event === undefined) this.#findings.add('audit_inbox', 'body');
-      else this.numbers.waiting(event);
-    }
+    const waiting = await readWaiting(this.#options.database);
+    for (const [from, to] of inboxRows(waiting)) this.#waiting(waiting.slice(from, to));
     this.numbers.close(this.#newestMs, this.#options.settleMs ?? 60_000, this.#findings);
+  }
+
+  /** One inbox row that no sequencer has taken. */
+  #waiting(events: readonly WaitingEvent[]): void {
+    const leaves = events.flatMap(({ body }) => {
+      const leaf = parseCanonical(body);
+      return (leaf === undefined ? undefined : projectLeaf(leaf)) ?? [];
+    });
+    for (const leaf of leaves) this.numbers.waiting(leaf);
+    if (leaves.length !== events.length) this.#findings.add('audit_inbox', 'body');
+    else if (events[0]?.names !== truthfulNames(leaves)) {
+      this.#findings.add('audit_inbox', 'objects');
+    }
   }
 
   /** A row that is gone: what the files have of it lets the rest be checked all the same. */

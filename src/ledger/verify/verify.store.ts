@@ -1,5 +1,7 @@
 // Rows of the ledger as the verification reads them: every column, in slices, by number.
 import { type Queryable, statement } from '../../platform/postgres/statement.ts';
+import type { InboxEvent } from '../event/inbox-names.ts';
+import { namesSql } from '../event/inbox.store.ts';
 
 export interface VerifyRow {
   readonly seq: string;
@@ -34,9 +36,14 @@ const selectHead = statement<VerifyHead>(
   'ledger.verify.head',
   'SELECT origin, size, chain, (SELECT max(seq) FROM public.audit_log) AS last FROM public.audit_head',
 );
-const selectWaiting = statement<{ body: Buffer }>(
+export interface WaitingEvent extends InboxEvent {
+  readonly body: Buffer;
+}
+
+const selectWaiting = statement<WaitingEvent>(
   'ledger.verify.waiting',
-  'SELECT u.body FROM public.audit_inbox i, unnest(i.bodies) AS u (body)',
+  `SELECT u.body, ${namesSql('i', 'u.ord')} AS names
+     FROM public.audit_inbox i, unnest(i.bodies) WITH ORDINALITY AS u (body, ord) ORDER BY i.id, u.ord`,
 );
 
 export function readRows(
@@ -52,6 +59,6 @@ export function readVerifyHead(client: Queryable): Promise<VerifyHead | undefine
   return selectHead.first(client);
 }
 
-export async function readWaiting(client: Queryable): Promise<Buffer[]> {
-  return (await selectWaiting.rows(client)).map((row) => row.body);
+export function readWaiting(client: Queryable): Promise<WaitingEvent[]> {
+  return selectWaiting.rows(client);
 }

@@ -55,7 +55,9 @@ function start(options: { database?: Database; queueMax?: number; patienceMs?: n
   const add = (behave?: Row['behave'], using = kind) => {
     const id = randomUUID() as CustodianId;
     const row: Row = behave === undefined ? { id } : { id, behave };
-    return committer.commit({ events: [draft], parts: [part(using, row)] });
+    const named = behave === 'other-object' ? randomUUID() : id;
+    const event = { ...draft, objects: [{ t: 'cus', id: named }] } as const;
+    return committer.commit({ events: [event], parts: [part(using, row)] });
   };
   return { committer, reports, seen, add, exclusive };
 }
@@ -77,7 +79,8 @@ async function inboxIds(): Promise<string[]> {
 
 beforeAll(async () => {
   db = await startTestDatabase();
-  await withEvents(db.database, sealer(), [draft], async (client, [event]) => {
+  const made = { ...draft, objects: [{ t: 'org', id: organisation }] } as const;
+  await withEvents(db.database, sealer(), [made], async (client, [event]) => {
     await client.query('INSERT INTO organisation (organisation_id, event_id) VALUES ($1, $2)', [
       organisation,
       event!.id,
@@ -116,13 +119,24 @@ describe('createCommitter', () => {
     expect(reports).toHaveLength(1);
   });
 
-  test('of two operations, one without its event, that one alone fails', async () => {
-    const { add } = start();
-    const [good, bad, other] = await Promise.allSettled([add(), add('wrong-event'), add()]);
-    expect(good.status).toBe('fulfilled');
-    expect(other.status).toBe('fulfilled');
-    expect(bad).toMatchObject({ status: 'rejected', reason: { fields: { sqlState: 'PS001' } } });
-  });
+  test.each(['wrong-event', 'other-object'] as const)(
+    'of two operations in one batch, one with %s, that one alone fails',
+    async (behave) => {
+      const { add, reports } = start();
+      const [good, bad] = await Promise.allSettled([add(), add(behave)]);
+      expect(bad).toMatchObject({
+        status: 'rejected',
+        reason: { fields: { sqlState: 'PS001', table: 'custodian' } },
+      });
+      expect(good.status).toBe('fulfilled');
+      if (good.status === 'fulfilled') expect(await stored(good.value.outputs[0])).toBe(1);
+      expect(reports.map(({ operations, outcome }) => `${outcome} ${operations}`)).toEqual([
+        'aborted 2',
+        'committed 1',
+        'aborted 1',
+      ]);
+    },
+  );
 
   test('a poison member fails alone with its own error', async () => {
     const { add, reports } = start();

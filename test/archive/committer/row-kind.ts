@@ -6,7 +6,8 @@ import type { CustodianId } from '../../../src/kernel/ids.ts';
 
 export interface Row {
   readonly id: CustodianId;
-  readonly behave?: 'wrong-event' | 'break' | 'swallow' | 'refuse' | 'slow-commit';
+  /** `other-object`: as it should, but its operation's event names something else. */
+  readonly behave?: 'wrong-event' | 'other-object' | 'break' | 'swallow' | 'refuse' | 'slow-commit';
 }
 
 /** Writes custodians; `seen` gets the operations of each call. */

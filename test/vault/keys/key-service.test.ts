@@ -103,11 +103,15 @@ describe('the key service', () => {
 
   test('swapped rows of custodian keys open nothing', async () => {
     const [first, second] = [await run.newCustodian(), await run.newCustodian()];
+    const { rows } = await run.db.database.pool.query<{ id: string }>(
+      'select key_id::text as id from custodian_key where custodian_id = $1',
+      [second],
+    );
     const draft: EventDraft = {
       op: 'key.created',
       outcome: 'success',
       actor: systemActor,
-      objects: [],
+      objects: rows.map(({ id }) => ({ t: 'key', id })),
     };
     // Whoever owns the tables puts one custodian's wrap into the other's row.
     await withEvents(run.db.database, run.sealer, [draft], (c, [event]) =>
