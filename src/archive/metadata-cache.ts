@@ -11,20 +11,30 @@ export interface MetadataCacheOptions {
 }
 
 interface Entry {
+  readonly session: string;
+  readonly record: CachedRecord;
   metadata: RecordMetadata | Uint8Array;
   bytes: number;
   readonly until: number;
 }
 
+/** Whose metadata it is. */
+export interface CachedRecord {
+  readonly custodian: string;
+  readonly recordId: string;
+}
+
 /** Objects of the decoded structure beside its bytes, roughly. */
 const overheadFactor = 3;
-/** Map entry, key and view, roughly. */
+/** Entry, its places in both maps and a view, roughly. */
 const entryBytes = 256;
 
 export class MetadataCache {
   readonly #options: MetadataCacheOptions;
+  /** By session and record, so that a look needs no key made of both. */
+  readonly #sessions = new Map<string, Map<string, Entry>>();
   /** In order of insertion, which is the order of expiry. */
-  readonly #entries = new Map<string, Entry>();
+  readonly #order = new Set<Entry>();
   #bytes = 0;
   #flushes = 0;
 
@@ -41,11 +51,11 @@ export class MetadataCache {
   }
 
   /** @throws IntegrityError if a payload of a page cannot be decoded. */
-  get(key: string): RecordMetadata | undefined {
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return undefined;
+  get(session: string, { custodian, recordId }: CachedRecord): RecordMetadata | undefined {
+    const entry = this.#sessions.get(session)?.get(recordId);
+    if (entry?.record.custodian !== custodian) return undefined;
     if (entry.until <= this.#options.monotonic()) {
-      this.#drop(key, entry);
+      this.#drop(entry);
       return undefined;
     }
     if (!(entry.metadata instanceof Uint8Array)) return entry.metadata;
@@ -59,34 +69,55 @@ export class MetadataCache {
   }
 
   /** `payloadBytes` is the length of what it was decoded from. */
-  put(key: string, metadata: RecordMetadata, payloadBytes: number): void {
-    this.#add(key, metadata, entryBytes + payloadBytes * overheadFactor);
+  put(session: string, record: CachedRecord, metadata: RecordMetadata, payloadBytes: number): void {
+    this.#add(session, record, metadata, entryBytes + payloadBytes * overheadFactor);
   }
 
-  putPayload(key: string, payload: Uint8Array): void {
-    this.#add(key, payload, entryBytes + payload.length);
+  putPayload(session: string, record: CachedRecord, payload: Uint8Array): void {
+    this.#add(session, record, payload, entryBytes + payload.length);
   }
 
   flush(): void {
-    this.#entries.clear();
+    this.#sessions.clear();
+    this.#order.clear();
     this.#bytes = 0;
     this.#flushes += 1;
   }
 
-  #add(key: string, metadata: RecordMetadata | Uint8Array, bytes: number): void {
-    const before = this.#entries.get(key);
-    if (before !== undefined) this.#drop(key, before);
+  #add(
+    session: string,
+    record: CachedRecord,
+    metadata: RecordMetadata | Uint8Array,
+    bytes: number,
+  ): void {
+    const before = this.#sessions.get(session)?.get(record.recordId);
+    if (before !== undefined) this.#drop(before);
     const now = this.#options.monotonic();
-    this.#entries.set(key, { metadata, bytes, until: now + this.#options.ttlMs });
+    const until = now + this.#options.ttlMs;
+    const entry: Entry = { session, record, metadata, bytes, until };
+    this.#of(session).set(record.recordId, entry);
+    this.#order.add(entry);
     this.#bytes += bytes;
-    for (const [oldest, old] of this.#entries) {
-      if (this.#bytes <= this.#options.bytesMax && old.until > now) return;
-      this.#drop(oldest, old);
+    for (const oldest of this.#order) {
+      if (this.#bytes <= this.#options.bytesMax && oldest.until > now) return;
+      this.#drop(oldest);
     }
   }
 
-  #drop(key: string, entry: Entry): void {
-    this.#entries.delete(key);
+  #of(session: string): Map<string, Entry> {
+    let records = this.#sessions.get(session);
+    if (records === undefined) {
+      records = new Map();
+      this.#sessions.set(session, records);
+    }
+    return records;
+  }
+
+  #drop(entry: Entry): void {
+    const records = this.#sessions.get(entry.session);
+    records?.delete(entry.record.recordId);
+    if (records?.size === 0) this.#sessions.delete(entry.session);
+    this.#order.delete(entry);
     this.#bytes -= entry.bytes;
   }
 }

@@ -43,10 +43,26 @@ export class MetadataOpener {
 
   async open(grant: OpenGrant, refs: readonly RecordRef[]): Promise<Answer[]> {
     const { flushes } = this.#cache;
-    const out = refs.map((ref): Answer | undefined =>
-      decoded(() => this.#cache.get(cacheKey(grant, ref))),
-    );
+    const out = refs.map((ref) => this.#cached(grant, ref));
     const missing = [...refs.entries()].filter(([i]) => out[i] === undefined);
+    if (missing.length > 0) await this.#openMissing(grant, missing, { out, flushes });
+    return refs.map((ref, i) => out[i] ?? gone(ref));
+  }
+
+  #cached(grant: OpenGrant, ref: RecordRef): Answer | undefined {
+    try {
+      return this.#cache.get(grant.session, ref);
+    } catch (error) {
+      if (error instanceof PostsealError) return error;
+      throw error;
+    }
+  }
+
+  async #openMissing(
+    grant: OpenGrant,
+    missing: readonly (readonly [place: number, ref: RecordRef])[],
+    { out, flushes }: { readonly out: (Answer | undefined)[]; readonly flushes: number },
+  ): Promise<void> {
     const rows = await Promise.all(missing.map(([, ref]) => this.#deps.metadata.ask(ref)));
     const sealed = together(missing, rows);
     const keys = await openEach(this.#deps.keys, grant, sealed.map(slotOf));
@@ -60,7 +76,6 @@ export class MetadataOpener {
       const keep = flushes === this.#cache.flushes;
       for (const [place, answer] of this.#answers(grant, one, payloads, keep)) out[place] = answer;
     }
-    return refs.map((ref, i) => out[i] ?? gone(ref));
   }
 
   flush(): void {
@@ -80,7 +95,8 @@ export class MetadataOpener {
     // Neighbours in a page are what is asked for next; they stay undecoded until then.
     if (keep && row.pageId !== undefined) {
       for (const [recordId, payload] of payloads) {
-        this.#cache.putPayload(cacheKey(grant, { custodian: first.custodian, recordId }), payload);
+        const { custodian } = first;
+        this.#cache.putPayload(grant.session, { custodian, recordId }, payload);
       }
     }
     for (const [place, ref] of asked) {
@@ -89,7 +105,7 @@ export class MetadataOpener {
         payload === undefined ? misplaced(ref) : decoded(() => decodeMetadata(payload));
       yield [place, answer];
       if (!keep || payload === undefined || answer instanceof PostsealError) continue;
-      this.#cache.put(cacheKey(grant, ref), answer, payload.length);
+      this.#cache.put(grant.session, ref, answer, payload.length);
     }
   }
 }
@@ -156,11 +172,6 @@ function decoded<T>(decode: () => T): T | PostsealError {
     throw error;
   }
 }
-
-const cacheKey = (
-  grant: OpenGrant,
-  { custodian, recordId }: { readonly custodian: string; readonly recordId: string },
-): string => `${grant.session} ${custodian} ${recordId}`;
 
 /** Never there, or shredded: for a reader it is the same. */
 const gone = (ref: RecordRef): PostsealError =>
