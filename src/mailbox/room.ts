@@ -8,6 +8,7 @@ import type { Turns } from './account/turns.ts';
 import type { RecentClaims } from './state/recent-claims.store.ts';
 import type { SnapshotWriter } from './state/snapshot-writer.store.ts';
 import type { StateCache } from './state/state-cache.ts';
+import type { FactsCache } from './view/facts-cache.ts';
 
 export interface Room {
   readonly db: Database;
@@ -17,6 +18,7 @@ export interface Room {
   readonly ensureCustodian: (custodian: CustodianId) => Promise<void>;
   readonly clock: Clock;
   readonly states: StateCache;
+  readonly facts: FactsCache;
   readonly claims: RecentClaims;
   readonly snapshots: SnapshotWriter;
   /** Changes of folder trees, by account. */

@@ -28,6 +28,8 @@ import type { Room } from './room.ts';
 import { RecentClaims } from './state/recent-claims.store.ts';
 import { snapshotChangesDefault, SnapshotWriter } from './state/snapshot-writer.store.ts';
 import { StateCache } from './state/state-cache.ts';
+import { FactsCache } from './view/facts-cache.ts';
+import { readFacts } from './view/facts.store.ts';
 import type {
   Account,
   AccountView,
@@ -44,6 +46,8 @@ export interface MailboxDeps extends Pick<
   readonly hints: HintBus;
   /** Bytes of mailbox state that may stay in memory without an open view; default 64 MiB. */
   readonly stateBytesMax?: number;
+  /** Messages whose facts are kept in memory; default 131,072, which is some 13 MB. */
+  readonly factsMax?: number;
   /** See Room.trustMs; default 1,000. Hints of other processes are quicker than that. */
   readonly trustMs?: number;
   /** Changed messages after which a snapshot is written, at least; default 1,000. */
@@ -53,6 +57,7 @@ export interface MailboxDeps extends Pick<
 }
 
 export const stateBytesDefault = 64 * 1024 * 1024;
+const factsMaxDefault = 131_072;
 const trustMsDefault = 1_000;
 
 export const defaultFolders: readonly (readonly [name: string, specialUse: SpecialUse])[] = [
@@ -76,6 +81,10 @@ export function createMailboxService(deps: MailboxDeps): MailboxService {
     ensureCustodian: deps.ensureCustodian,
     clock: deps.clock,
     states: new StateCache({ db: db.pool, hints, bytesMax }),
+    facts: new FactsCache(
+      (key, uids) => readFacts(db.pool, key, uids),
+      deps.factsMax ?? factsMaxDefault,
+    ),
     claims: new RecentClaims(db.pool),
     snapshots: new SnapshotWriter(db, {
       changesMin: deps.snapshotChanges ?? snapshotChangesDefault,

@@ -1,14 +1,15 @@
 // A shred through the rooms of a node on real services: what is erased is gone from mailboxes and imports
 // in the same transaction, sessions see it vanish, and a copy that is made meanwhile does not escape.
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { erasureTargets } from '../../src/app/erasure-targets.ts';
 import type { RecordRef, StoredRecord } from '../../src/archive/types.ts';
 import { importedPart } from '../../src/intake/import/import-item.store.ts';
-import type { MailboxId } from '../../src/kernel/ids.ts';
+import type { MailboxId, SessionId } from '../../src/kernel/ids.ts';
 import type { UnixMs } from '../../src/kernel/time.ts';
 import { systemActor } from '../../src/ledger/event/draft.ts';
 import type { Account, AccountView } from '../../src/mailbox/types.ts';
+import { readFacts } from '../../src/mailbox/view/facts.store.ts';
 import { eventOf } from '../archive/stage.ts';
 import { type NodeServices, startNodeServices } from '../harness/node-services.ts';
 import { signIn, uids } from '../mailbox/stage.ts';
@@ -95,6 +96,30 @@ describe('a shred', () => {
     expect(await inbox.changes()).toEqual([{ kind: 'vanished', uids: [1], seqs: [1] }]);
     expect(await view.status(account.inbox)).toMatchObject({ messages: 1, deleted: 1, unseen: 1 });
     expect(await view.status(sent)).toMatchObject({ messages: 1, deleted: 1, unseen: 1 });
+    inbox.close();
+  });
+
+  test('leaves nothing to open for a session that had looked at the record', async () => {
+    const record = await take();
+    const { archive, committer } = node.services;
+    const inbox = await view.open(account.inbox, 'read-write');
+    const uid = [...inbox.snapshot().uids].at(-1) ?? 0;
+    const [before] = await inbox.facts(uids(uid));
+    expect(before?.record.recordId).toBe(record.recordId);
+    const session = randomUUID() as SessionId;
+    const event = await committer.record(eventOf('read.granted', [record], session));
+    const grant = { session, purpose: 'owner-read', events: [event] } as const;
+    expect((await archive.openMetadata(grant, [record]))[0]).toHaveProperty('headerLines');
+    const body = await archive.openBody(grant, record);
+    expect(await body.read(0, body.size)).toHaveLength(record.size);
+    await shred(record);
+    // The message is in the picture until the session is told; memory says of it what the rows keep.
+    const key = { custodian: account.custodian, mailbox: account.inbox };
+    expect(await inbox.facts(uids(uid))).toEqual([before]);
+    expect(await readFacts(node.db.database.pool, key, uids(uid))).toEqual([before]);
+    const gone = { code: 'key.destroyed' };
+    expect((await archive.openMetadata(grant, [record]))[0]).toMatchObject(gone);
+    await expect(archive.openBody(grant, record)).rejects.toMatchObject(gone);
     inbox.close();
   });
 

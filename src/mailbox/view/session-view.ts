@@ -24,7 +24,7 @@ import type {
   StoreResult,
   UidRange,
 } from '../types.ts';
-import { readFacts, readVanished } from './facts.store.ts';
+import { readVanished } from './facts.store.ts';
 import { copyMessages, expungeDeleted, moveMessages, storeFlags } from './message-commands.ts';
 import { Tracker } from './tracker.ts';
 
@@ -153,7 +153,7 @@ class SessionView implements MailboxView {
   }
 
   facts(uids: readonly Uid[]): Promise<MessageFacts[]> {
-    return readFacts(this.#scope.room.db.pool, this.#state.key, uids);
+    return this.#scope.room.facts.of(this.#state.key, uids);
   }
 
   async store(input: StoreInput): Promise<StoreResult> {
