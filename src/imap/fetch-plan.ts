@@ -11,6 +11,8 @@ export interface FetchPlan {
   readonly needsMetadata: boolean;
   /** INTERNALDATE, size or record are asked of the store. */
   readonly needsFacts: boolean;
+  /** Flags or modseq are told, or decide what is marked. */
+  readonly needsFlags: boolean;
   /** Null: nothing is opened. */
   readonly purpose: ReadPurpose | null;
   /** `BODY[…]` and its like without PEEK: `\Seen` is set (RFC 9051 §6.4.5). */
@@ -26,12 +28,14 @@ export function planFetch(items: readonly FetchItem[]): FetchPlan {
     'none',
   );
   const content = items.some(readsContent);
+  const marksSeen = items.some((i) => (i.kind === 'section' || i.kind === 'binary') && !i.peek);
   return {
     items,
     need,
     needsMetadata: needs.some((one) => one === 'metadata' || one === 'body'),
     needsFacts:
       need !== 'none' || items.some((i) => i.kind === 'internaldate' || i.kind === 'rfc822.size'),
+    needsFlags: marksSeen || items.some((i) => i.kind === 'flags' || i.kind === 'modseq'),
     purpose:
       need === 'none'
         ? null
@@ -42,7 +46,7 @@ export function planFetch(items: readonly FetchItem[]): FetchPlan {
               40,
             ),
           },
-    marksSeen: items.some((i) => (i.kind === 'section' || i.kind === 'binary') && !i.peek),
+    marksSeen,
   };
 }
 

@@ -1,7 +1,8 @@
 // What a part's own header says about its body: the Content-* fields (RFC 2045, 2183, 1864, 3282,
 // 2557). The first field of a name counts; an unreadable Content-Type is text/plain (RFC 2045 §5.2).
 import { parseParameterised } from './field-parameters.ts';
-import { fieldValue, headerFields } from './header.ts';
+import { FieldNames } from './field-names.ts';
+import { FieldReader, fieldValue } from './header.ts';
 import type { Disposition, EnvelopeFields, Parameters } from './part.ts';
 
 export interface ContentFields {
@@ -24,7 +25,7 @@ const noLanguage: readonly string[] = [];
 
 type Values = ReadonlyMap<string, readonly string[]>;
 
-const contentNames: ReadonlySet<string> = new Set([
+const contentNames = new FieldNames([
   'content-type',
   'content-transfer-encoding',
   'content-disposition',
@@ -34,7 +35,7 @@ const contentNames: ReadonlySet<string> = new Set([
   'content-language',
   'content-location',
 ]);
-const envelopeNames: ReadonlySet<string> = new Set([
+const envelopeNames = new FieldNames([
   'date',
   'subject',
   'from',
@@ -50,14 +51,15 @@ const envelopeNames: ReadonlySet<string> = new Set([
 /** Addresses that repeat beyond this are left out of an envelope. */
 const valuesMax = 100;
 
-function collect(header: string, names: ReadonlySet<string>): Values {
+function collect(header: string, names: FieldNames): Values {
   const values = new Map<string, string[]>();
-  for (const field of headerFields(header)) {
-    if (!names.has(field.lowerName)) continue;
-    const value = fieldValue(header, field);
-    const list = values.get(field.lowerName);
-    if (list === undefined) values.set(field.lowerName, [value]);
-    else if (list.length < valuesMax) list.push(value);
+  const reader = new FieldReader(header);
+  while (reader.next()) {
+    const name = names.find(header, reader.nameStart, reader.nameEnd);
+    if (name === undefined) continue;
+    const list = values.get(name);
+    if (list === undefined) values.set(name, [fieldValue(header, reader)]);
+    else if (list.length < valuesMax) list.push(fieldValue(header, reader));
   }
   return values;
 }

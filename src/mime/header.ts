@@ -1,5 +1,6 @@
 // Header blocks as latin1 text: where each field begins and ends (RFC 5322 §2.2), and its value.
 // A line that is neither a field nor a continuation is skipped, as mail servers do; the block goes on.
+import type { FieldNames } from './field-names.ts';
 
 export interface HeaderField {
   /** As written. Compare with `lowerName`. */
@@ -62,45 +63,99 @@ const isBlank = (header: string, start: number, next: number): boolean => {
   return true;
 };
 
-/** The fields of a header block in order; stops at the empty line. Linear in its length. */
-export function headerFields(header: string): HeaderField[] {
-  const lineEnd = lineEndOf(header);
-  const fields: HeaderField[] = [];
-  let name = '';
-  let start = -1;
-  let valueStart = -1;
-  for (let at = 0; at < header.length;) {
-    const found = header.indexOf(lineEnd, at);
-    const next = found < 0 ? header.length : found + 1;
-    const first = header.charCodeAt(at);
-    if ((first === 13 || first === 10) && isBlank(header, at, next)) {
-      if (start >= 0) fields.push(fieldOf(name, start, valueStart, at));
-      return fields;
-    }
-    const folded = first === space || first === tab;
-    // A first line that begins with a space is a field all the same: a common fault of scripts.
-    if (!folded || (start < 0 && fields.length === 0)) {
-      if (start >= 0) fields.push(fieldOf(name, start, valueStart, at));
-      const nameStart = folded ? skipBlanks(header, at, next) : at;
-      const colon = fieldColon(header, nameStart, next);
-      start = colon < 0 ? -1 : at;
-      valueStart = colon + 1;
-      if (colon >= 0) name = header.slice(nameStart, colon);
-    }
-    at = next;
+/**
+ * Goes from field to field of a header block, up to the empty line; linear in its length. One object for
+ * the whole block: a list of messages reads some thousand fields and keeps none of them.
+ */
+export class FieldReader {
+  readonly header: string;
+  readonly lineEnd: '\n' | '\r';
+  /** Index where the line of the field begins. */
+  start = 0;
+  /** The name as written is `[nameStart, nameEnd)`. */
+  nameStart = 0;
+  nameEnd = 0;
+  /** Index after the colon. */
+  valueStart = 0;
+  /** Index after the last line end of the field, continuations included. */
+  end = 0;
+  /** A line so far ended with LF alone. */
+  bareLf = false;
+  #at = 0;
+  #found = false;
+
+  constructor(header: string) {
+    this.header = header;
+    this.lineEnd = lineEndOf(header);
   }
-  if (start >= 0) fields.push(fieldOf(name, start, valueStart, header.length));
+
+  /** Moves to the next field; false if there is none. */
+  next(): boolean {
+    const { header } = this;
+    for (let at = this.#at; at < header.length;) {
+      const next = this.#lineAfter(at);
+      const first = header.charCodeAt(at);
+      if ((first === 13 || first === 10) && isBlank(header, at, next)) break;
+      const folded = first === space || first === tab;
+      // A first line that begins with a space is a field all the same: a common fault of scripts.
+      if ((!folded || !this.#found) && this.#begins(at, folded, next)) {
+        this.#at = this.#foldsAfter(next);
+        this.end = this.#at;
+        return true;
+      }
+      at = next;
+    }
+    this.#at = header.length;
+    return false;
+  }
+
+  #begins(at: number, folded: boolean, next: number): boolean {
+    const { header } = this;
+    const nameStart = folded ? skipBlanks(header, at, next) : at;
+    const colon = fieldColon(header, nameStart, next);
+    if (colon < 0) return false;
+    let nameEnd = colon;
+    while (isBlankCode(header.charCodeAt(nameEnd - 1))) nameEnd -= 1;
+    this.#found = true;
+    this.start = at;
+    this.nameStart = nameStart;
+    this.nameEnd = nameEnd;
+    this.valueStart = colon + 1;
+    return true;
+  }
+
+  #foldsAfter(from: number): number {
+    let at = from;
+    while (isBlankCode(this.header.charCodeAt(at))) at = this.#lineAfter(at);
+    return at;
+  }
+
+  #lineAfter(at: number): number {
+    const { header, lineEnd } = this;
+    const found = header.indexOf(lineEnd, at);
+    if (found < 0) return header.length;
+    if (lineEnd === '\n' && header.charCodeAt(found - 1) !== 13) this.bareLf = true;
+    return found + 1;
+  }
+}
+
+/** The fields of a header block in order; stops at the empty line. */
+export function headerFields(header: string): HeaderField[] {
+  const fields: HeaderField[] = [];
+  const reader = new FieldReader(header);
+  while (reader.next()) {
+    const { start, nameStart, nameEnd, valueStart, end } = reader;
+    const name = header.slice(nameStart, nameEnd);
+    fields.push({ name, lowerName: name.toLowerCase(), start, valueStart, end });
+  }
   return fields;
 }
 
-function fieldOf(written: string, start: number, valueStart: number, end: number): HeaderField {
-  const name = written.trimEnd();
-  return { name, lowerName: name.toLowerCase(), start, valueStart, end };
-}
+const isBlankCode = (code: number): boolean => code === space || code === tab;
 
 function skipBlanks(text: string, from: number, end: number): number {
   let at = from;
-  while (at < end && (text.charCodeAt(at) === space || text.charCodeAt(at) === tab)) at += 1;
+  while (at < end && isBlankCode(text.charCodeAt(at))) at += 1;
   return at;
 }
 
@@ -118,15 +173,16 @@ export function unfold(raw: string): string {
 const trimBlank = (text: string): string => {
   let start = 0;
   let end = text.length;
-  const blank = (code: number): boolean => code === space || code === tab;
-  while (start < end && blank(text.charCodeAt(start))) start += 1;
-  while (end > start && blank(text.charCodeAt(end - 1))) end -= 1;
+  while (start < end && isBlankCode(text.charCodeAt(start))) start += 1;
+  while (end > start && isBlankCode(text.charCodeAt(end - 1))) end -= 1;
   return start === 0 && end === text.length ? text : text.slice(start, end);
 };
 
 /** The unfolded value of one field. */
-export const fieldValue = (header: string, field: HeaderField): string =>
-  unfold(header.slice(field.valueStart, field.end));
+export const fieldValue = (
+  header: string,
+  field: Pick<HeaderField, 'valueStart' | 'end'>,
+): string => unfold(header.slice(field.valueStart, field.end));
 
 /** All unfolded values of `name` (lower case), in order. */
 export function headerValues(header: string, name: string): string[] {
@@ -135,11 +191,15 @@ export function headerValues(header: string, name: string): string[] {
     .map((field) => fieldValue(header, field));
 }
 
-/** The raw lines, with their line ends, of the fields in `names` (lower case), in order. */
-export function headerLines(header: string, names: ReadonlySet<string>): string[] {
-  return headerFields(header)
-    .filter((field) => names.has(field.lowerName))
-    .map((field) => header.slice(field.start, field.end));
+/** The raw lines, with their line ends, of the fields in `names`, in order. */
+export function headerLines(header: string, names: FieldNames): string[] {
+  const lines: string[] = [];
+  const reader = new FieldReader(header);
+  while (reader.next()) {
+    if (names.find(header, reader.nameStart, reader.nameEnd) === undefined) continue;
+    lines.push(header.slice(reader.start, reader.end));
+  }
+  return lines;
 }
 
 /** A header block as text; octets become the characters U+0000 to U+00FF. */

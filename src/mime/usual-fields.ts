@@ -1,5 +1,6 @@
 // The header fields that clients ask for and rules look at: their raw lines go into the sealed
 // metadata cell of a record, so that lists and searches read no body (architecture §3).
+import { FieldNames } from './field-names.ts';
 import { headerLines } from './header.ts';
 import type { ParsedMessage } from './part.ts';
 
@@ -57,6 +58,8 @@ export const usualFields: ReadonlySet<string> = new Set([
   'x-universally-unique-identifier',
 ]);
 
+const usualNames = new FieldNames(usualFields);
+
 /** The raw lines of the usual fields in their order, with line ends, as latin1. */
 export const extractUsualHeaderLines = (parsed: Pick<ParsedMessage, 'header'>): string =>
-  headerLines(parsed.header, usualFields).join('');
+  headerLines(parsed.header, usualNames).join('');

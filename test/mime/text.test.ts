@@ -9,6 +9,7 @@ import { parseDate } from '../../src/mime/date.ts';
 import { decodeHeaderText } from '../../src/mime/encoded-word.ts';
 import { envelopeOf } from '../../src/mime/envelope.ts';
 import { parseParameterised } from '../../src/mime/field-parameters.ts';
+import { FieldNames } from '../../src/mime/field-names.ts';
 import { headerLines, headerValues } from '../../src/mime/header.ts';
 import { htmlText } from '../../src/mime/html-text.ts';
 import { decodeParameter, fileNameOf } from '../../src/mime/parameters.ts';
@@ -346,7 +347,7 @@ describe('header lines', () => {
   const header =
     'Subject: a\r\n b\r\nX-Other: c\r\nsubject : d\r\njunk\r\n folded junk\r\nTo: e\r\n\r\nCc: body';
   test('come raw, with their continuations', () => {
-    expect(headerLines(header, new Set(['subject']))).toEqual([
+    expect(headerLines(header, new FieldNames(['subject']))).toEqual([
       'Subject: a\r\n b\r\n',
       'subject : d\r\n',
     ]);

@@ -1,7 +1,6 @@
 // What a FETCH item of content is answered with. Evaluation is pure: it says which octets of the original
 // it needs; the caller opens, reads and streams them.
 import type { MessageStructure } from '../../mime/part.ts';
-import type { Encoder } from '../wire/encoder.ts';
 
 /**
  * The deepest data that an item may need: nothing sealed, the metadata cell, the original and nothing beside
@@ -9,10 +8,17 @@ import type { Encoder } from '../wire/encoder.ts';
  */
 export type ItemNeed = 'none' | 'metadata' | 'octets' | 'body';
 
-/** Ready: writes label and value. */
-export interface InlineAnswer {
-  readonly kind: 'inline';
-  write(enc: Encoder): void;
+/** Ready: label and value, one character an octet. */
+export interface TextAnswer {
+  readonly kind: 'text';
+  readonly text: string;
+}
+
+/** Ready: `label`, a space, and a literal of these octets, literal8 where they hold NUL (RFC 9051 §4.3). */
+export interface BytesAnswer {
+  readonly kind: 'bytes';
+  readonly label: string;
+  readonly bytes: Uint8Array;
 }
 
 /** `label`, a space, and a literal of the octets `[from, to)` of the original. Never empty. */
@@ -31,7 +37,7 @@ export interface DerivedAnswer {
   finish(bytes: Uint8Array): ItemAnswer;
 }
 
-export type ItemAnswer = InlineAnswer | OctetsAnswer | DerivedAnswer;
+export type ItemAnswer = TextAnswer | BytesAnswer | OctetsAnswer | DerivedAnswer;
 
 /** What there is of a message without reading its body: see `RecordMetadata` of the archive. */
 export interface ItemSource {
@@ -39,3 +45,6 @@ export interface ItemSource {
   readonly headerLines: Uint8Array;
   readonly structure: MessageStructure;
 }
+
+/** An item made ready for many messages: what depends on the item alone is worked out once. */
+export type Answerer = (source: ItemSource) => ItemAnswer;

@@ -4,7 +4,7 @@ import type { MimePart } from '../../mime/part.ts';
 import { decodeTransfer, isIdentityEncoding, knowsEncoding } from '../../mime/transfer-encoding.ts';
 import type { FetchItem } from '../wire/fetch-item.ts';
 import { ImapError } from '../wire/imap-error.ts';
-import type { ItemAnswer, ItemSource } from './answer.ts';
+import type { Answerer, ItemAnswer, ItemSource } from './answer.ts';
 import { findPart } from './section.ts';
 import { cut } from './section-answer.ts';
 
@@ -20,33 +20,38 @@ interface Place {
   readonly encoding: string;
 }
 
-/** @throws ImapError NO [UNKNOWN-CTE] */
-export function answerBinary(item: BinaryItem, source: ItemSource): ItemAnswer {
-  const place = placeOf(item.part, source);
+/** The answerer throws ImapError NO [UNKNOWN-CTE]. */
+export function binaryAnswerer(item: BinaryItem): Answerer {
   const origin = item.partial === null ? '' : `<${item.partial.offset}>`;
   const label = `BINARY[${item.part.join('.')}]${origin}`;
-  if (place === null) return inlineBytes(label, null);
+  return (source) => answerBinary(item, label, source);
+}
+
+function answerBinary(item: BinaryItem, label: string, source: ItemSource): ItemAnswer {
+  const place = placeOf(item.part, source);
+  if (place === null) return { kind: 'text', text: `${label} NIL` };
   if (!isIdentityEncoding(place.encoding)) {
     return derive(place, (bytes) => {
       const decoded = decodeTransfer(bytes, place.encoding);
       const { from, to } = cut(0, decoded.length, item.partial);
-      return inlineBytes(label, decoded.subarray(from, to));
+      return { kind: 'bytes', label, bytes: decoded.subarray(from, to) };
     });
   }
   const { from, to } = cut(place.from, place.to, item.partial);
   if (to - from > wholeBytesMax) return { kind: 'octets', label, from, to };
-  return derive({ from, to }, (bytes) => inlineBytes(label, bytes));
+  return derive({ from, to }, (bytes) => ({ kind: 'bytes', label, bytes }));
 }
 
-/** @throws ImapError NO [UNKNOWN-CTE] */
-export function answerBinarySize(item: BinarySizeItem, source: ItemSource): ItemAnswer {
-  const place = placeOf(item.part, source);
+/** The answerer throws ImapError NO [UNKNOWN-CTE]. */
+export function binarySizeAnswerer(item: BinarySizeItem): Answerer {
   const label = `BINARY.SIZE[${item.part.join('.')}]`;
-  if (place === null) return inlineNumber(label, 0);
-  if (isIdentityEncoding(place.encoding)) return inlineNumber(label, place.to - place.from);
-  return derive(place, (bytes) =>
-    inlineNumber(label, decodeTransfer(bytes, place.encoding).length),
-  );
+  const told = (size: number): ItemAnswer => ({ kind: 'text', text: `${label} ${size}` });
+  return (source) => {
+    const place = placeOf(item.part, source);
+    if (place === null) return told(0);
+    if (isIdentityEncoding(place.encoding)) return told(place.to - place.from);
+    return derive(place, (bytes) => told(decodeTransfer(bytes, place.encoding).length));
+  };
 }
 
 function placeOf(numbers: readonly number[], { structure }: ItemSource): Place | null {
@@ -69,18 +74,3 @@ const derive = (
   { from, to }: { readonly from: number; readonly to: number },
   finish: (bytes: Uint8Array) => ItemAnswer,
 ): ItemAnswer => (from === to ? finish(new Uint8Array()) : { kind: 'derive', from, to, finish });
-
-/** literal8 only where it must be: a literal may not hold NUL (RFC 9051 §4.3). */
-const inlineBytes = (label: string, bytes: Uint8Array | null): ItemAnswer => ({
-  kind: 'inline',
-  write: (enc) => {
-    enc.raw(`${label} `);
-    if (bytes === null) enc.nil();
-    else enc.literalHead(bytes.length, bytes.includes(0)).bytes(bytes);
-  },
-});
-
-const inlineNumber = (label: string, n: number): ItemAnswer => ({
-  kind: 'inline',
-  write: (enc) => void enc.raw(`${label} ${n}`),
-});

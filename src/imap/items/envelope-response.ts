@@ -1,39 +1,34 @@
-// ENVELOPE (RFC 9051 §7.5.2, grammar `envelope` in §9).
+// ENVELOPE (RFC 9051 §7.5.2, grammar `envelope` in §9), one character an octet.
 import type { Address } from '../../mime/address.ts';
 import type { Envelope } from '../../mime/envelope.ts';
-import type { Encoder } from '../wire/encoder.ts';
-import { octetsOrNull } from './latin1.ts';
+import { nstringText } from '../wire/octet-text.ts';
 
-/** Writes the parenthesised envelope; every string is quoted or a literal, never raw. */
-export function writeEnvelope(enc: Encoder, envelope: Envelope): void {
-  enc.raw('(').nstring(octetsOrNull(envelope.date));
-  enc.sp().nstring(octetsOrNull(envelope.subject));
-  for (const list of [
-    envelope.from,
-    envelope.sender,
-    envelope.replyTo,
-    envelope.to,
-    envelope.cc,
-    envelope.bcc,
-  ]) {
-    enc.sp();
-    writeAddresses(enc, list);
-  }
-  enc.sp().nstring(octetsOrNull(envelope.inReplyTo));
-  enc.sp().nstring(octetsOrNull(envelope.messageId)).raw(')');
+/** The parenthesised envelope; every string is quoted or a literal, never raw. */
+export function envelopeText(envelope: Envelope): string {
+  const from = addressesText(envelope.from);
+  // Sender and Reply-To are that very list in most mail.
+  const orFrom = (list: readonly Address[]): string =>
+    list === envelope.from ? from : addressesText(list);
+  return `(${[
+    nstringText(envelope.date),
+    nstringText(envelope.subject),
+    from,
+    orFrom(envelope.sender),
+    orFrom(envelope.replyTo),
+    addressesText(envelope.to),
+    addressesText(envelope.cc),
+    addressesText(envelope.bcc),
+    nstringText(envelope.inReplyTo),
+    nstringText(envelope.messageId),
+  ].join(' ')})`;
 }
 
 /** `"(" 1*address ")"` without spaces between addresses, or NIL. */
-function writeAddresses(enc: Encoder, list: readonly Address[]): void {
-  if (list.length === 0) {
-    enc.nil();
-    return;
-  }
-  enc.raw('(');
+function addressesText(list: readonly Address[]): string {
+  if (list.length === 0) return 'NIL';
+  let out = '(';
   for (const { name, adl, mailbox, host } of list) {
-    enc.raw('(').nstring(octetsOrNull(name));
-    for (const text of [adl, mailbox, host]) enc.sp().nstring(octetsOrNull(text));
-    enc.raw(')');
+    out += `(${nstringText(name)} ${nstringText(adl)} ${nstringText(mailbox)} ${nstringText(host)})`;
   }
-  enc.raw(')');
+  return `${out})`;
 }

@@ -1,19 +1,38 @@
 // HEADER.FIELDS and HEADER.FIELDS.NOT (RFC 9051 §6.4.5.1): the raw lines of some fields and an empty
 // line. Folds, order and octets stay; line ends become CRLF, since this is a text made for the answer.
-import { headerFields, lineEndOf } from '../../mime/header.ts';
-import type { SectionRange } from './section.ts';
+import type { FieldNames } from '../../mime/field-names.ts';
+import { FieldReader } from '../../mime/header.ts';
 
-type Selection = NonNullable<SectionRange['fields']>;
+/** Names to keep or to drop. */
+export interface Selection {
+  readonly names: FieldNames;
+  readonly keep: boolean;
+}
 
 /** The selected lines of a latin1 header, with the empty line that ends them. */
-export function headerSubset(header: string, { names, keep }: Selection): Buffer {
-  const lineEnd = lineEndOf(header);
+export function headerSubset(header: string, { names, keep }: Selection): string {
+  const reader = new FieldReader(header);
   let out = '';
-  for (const field of headerFields(header)) {
-    if (names.has(field.lowerName) !== keep) continue;
-    out += withCrlf(header.slice(field.start, field.end), lineEnd);
+  // Neighbours are taken in one piece.
+  let from = 0;
+  let to = 0;
+  while (reader.next()) {
+    const named = names.find(header, reader.nameStart, reader.nameEnd) !== undefined;
+    if (named !== keep) continue;
+    if (reader.start !== to) {
+      out += header.slice(from, to);
+      from = reader.start;
+    }
+    to = reader.end;
   }
-  return Buffer.from(`${out}\r\n`, 'latin1');
+  out += header.slice(from, to);
+  if (out === '') return '\r\n';
+  const ready =
+    reader.lineEnd === '\n' &&
+    !reader.bareLf &&
+    header.charCodeAt(to - 1) === 10 &&
+    !header.includes('\0');
+  return `${ready ? out : withCrlf(out, reader.lineEnd)}\r\n`;
 }
 
 /**

@@ -4,22 +4,22 @@ import { envelopeFields } from '../../mime/content-fields.ts';
 import { envelopeOf } from '../../mime/envelope.ts';
 import { headerText } from '../../mime/header.ts';
 import type { FetchItem } from '../wire/fetch-item.ts';
-import type { ItemAnswer, ItemNeed, ItemSource } from './answer.ts';
-import { answerBinary, answerBinarySize } from './binary-answer.ts';
-import { writeBodyStructure } from './body-structure.ts';
-import { writeEnvelope } from './envelope-response.ts';
-import { answerSection, sectionNeed } from './section-answer.ts';
+import type { Answerer, ItemNeed } from './answer.ts';
+import { binaryAnswerer, binarySizeAnswerer } from './binary-answer.ts';
+import { bodyStructureText } from './body-structure.ts';
+import { envelopeText } from './envelope-response.ts';
+import { sectionAnswerer, sectionNeed } from './section-answer.ts';
 
-export { answerWhole } from './section-answer.ts';
+export { wholeAnswerer } from './section-answer.ts';
 
-export type { ItemAnswer, ItemNeed, ItemSource } from './answer.ts';
+export type { Answerer, ItemAnswer, ItemNeed, ItemSource } from './answer.ts';
 
 type Kind = FetchItem['kind'];
 type ContentKind = Extract<
   Kind,
   'envelope' | 'bodystructure' | 'section' | 'binary' | 'binary.size'
 >;
-/** The items that `answerItem` answers. */
+/** The items that `answererOf` answers. */
 export type ContentItem = Extract<FetchItem, { kind: ContentKind }>;
 
 const needs: Readonly<Record<Exclude<Kind, 'section'>, ItemNeed>> = {
@@ -39,37 +39,36 @@ export const itemNeed = (item: FetchItem): ItemNeed =>
   item.kind === 'section' ? sectionNeed(item) : needs[item.kind];
 
 /**
- * The answer to one content item. Needs no body where `itemNeed` says `metadata`; where it says `octets`,
- * `answerWhole` needs no metadata.
- * @throws ImapError NO [UNKNOWN-CTE] for BINARY of a part with an unknown encoding
+ * The answerer of one content item, made once for all messages of a command. It needs no body where
+ * `itemNeed` says `metadata`, and answers with text then; where it says `octets`, `wholeAnswerer` needs no
+ * metadata. For BINARY of a part with an unknown encoding it throws ImapError NO [UNKNOWN-CTE].
  */
-export function answerItem(item: ContentItem, source: ItemSource): ItemAnswer {
+export function answererOf(item: ContentItem): Answerer {
   switch (item.kind) {
     case 'envelope':
-      return envelopeAnswer(source);
+      return envelope;
     case 'bodystructure':
-      return structureAnswer(item.extensible, source);
+      return item.extensible ? bodyStructure : body;
     case 'section':
-      return answerSection(item, source);
+      return sectionAnswerer(item);
     case 'binary':
-      return answerBinary(item, source);
+      return binaryAnswerer(item);
     case 'binary.size':
-      return answerBinarySize(item, source);
+      return binarySizeAnswerer(item);
   }
 }
 
-const envelopeAnswer = ({ headerLines }: ItemSource): ItemAnswer => ({
-  kind: 'inline',
-  write: (enc) => {
-    enc.raw('ENVELOPE ');
-    writeEnvelope(enc, envelopeOf(envelopeFields(headerText(headerLines))));
-  },
+const envelope: Answerer = ({ headerLines }) => ({
+  kind: 'text',
+  text: `ENVELOPE ${envelopeText(envelopeOf(envelopeFields(headerText(headerLines))))}`,
 });
 
-const structureAnswer = (extensible: boolean, { structure }: ItemSource): ItemAnswer => ({
-  kind: 'inline',
-  write: (enc) => {
-    enc.raw(extensible ? 'BODYSTRUCTURE ' : 'BODY ');
-    writeBodyStructure(enc, structure.root, extensible);
-  },
+const bodyStructure: Answerer = ({ structure }) => ({
+  kind: 'text',
+  text: `BODYSTRUCTURE ${bodyStructureText(structure.root, true)}`,
+});
+
+const body: Answerer = ({ structure }) => ({
+  kind: 'text',
+  text: `BODY ${bodyStructureText(structure.root, false)}`,
 });

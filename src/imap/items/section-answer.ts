@@ -1,12 +1,14 @@
 // BODY[…] and its RFC 3501 names: RFC822, RFC822.HEADER, RFC822.TEXT. The `<origin>` of a partial is told
 // back; a partial beyond the end is the empty string, a section that does not exist is NIL.
+import { FieldNames } from '../../mime/field-names.ts';
 import { headerText } from '../../mime/header.ts';
 import { usualFields } from '../../mime/usual-fields.ts';
-import type { Encoder } from '../wire/encoder.ts';
+import { Encoder } from '../wire/encoder.ts';
 import type { FetchItem, Partial, Section } from '../wire/fetch-item.ts';
-import type { ItemAnswer, ItemNeed, ItemSource } from './answer.ts';
-import { headerSubset } from './header-subset.ts';
-import { resolveSection, type SectionRange } from './section.ts';
+import { literalText } from '../wire/octet-text.ts';
+import type { Answerer, ItemAnswer, ItemNeed } from './answer.ts';
+import { headerSubset, type Selection } from './header-subset.ts';
+import { resolveSection } from './section.ts';
 
 export type SectionItem = Extract<FetchItem, { kind: 'section' }>;
 
@@ -16,37 +18,43 @@ export function sectionNeed({ section }: SectionItem): ItemNeed {
   return isWhole(section) ? 'octets' : 'body';
 }
 
-/** The answer to an item of the whole message, which has `size` octets; see `sectionNeed`. */
-export function answerWhole(item: SectionItem, size: number): ItemAnswer {
-  return octets(item, cut(0, size, item.partial));
+/** The answerer of an item of the whole message, from its octets; see `sectionNeed`. */
+export function wholeAnswerer(item: SectionItem): (size: number) => ItemAnswer {
+  const label = labelOf(item);
+  return (size) => octets(label, cut(0, size, item.partial));
 }
 
-export function answerSection(item: SectionItem, source: ItemSource): ItemAnswer {
-  const range = resolveSection(source.structure, item.section);
-  if (range === null) return inline(item, null);
-  if (range.fields !== null) {
-    const { fields } = range;
-    if (isUsualSubset(item.section)) {
-      return subsetAnswer(item, fields, source.headerLines);
-    }
-    if (range.from === range.to) return subsetAnswer(item, fields, new Uint8Array());
-    return {
-      kind: 'derive',
-      from: range.from,
-      to: range.to,
-      finish: (bytes) => subsetAnswer(item, fields, bytes),
+export function sectionAnswerer(item: SectionItem): Answerer {
+  const { section, partial } = item;
+  const label = labelOf(item);
+  const selection = selectionOf(section);
+  if (selection === null) {
+    return ({ structure }) => {
+      const range = resolveSection(structure, section);
+      return range === null ? absent(label) : octets(label, cut(range.from, range.to, partial));
     };
   }
-  return octets(item, cut(range.from, range.to, item.partial));
+  const subset = (header: Uint8Array): ItemAnswer => {
+    const text = headerSubset(headerText(header), selection);
+    const { from, to } = cut(0, text.length, partial);
+    return { kind: 'text', text: `${label} ${literalText(text.slice(from, to))}` };
+  };
+  // Every message has a header of its own, whatever its structure.
+  if (isUsualSubset(section)) return ({ headerLines }) => subset(headerLines);
+  return ({ structure }) => {
+    const range = resolveSection(structure, section);
+    if (range === null) return absent(label);
+    if (range.from === range.to) return subset(new Uint8Array());
+    return { kind: 'derive', ...range, finish: subset };
+  };
 }
 
-function octets(
-  item: SectionItem,
-  range: { readonly from: number; readonly to: number },
-): ItemAnswer {
-  if (range.from === range.to) return inline(item, new Uint8Array());
-  return { kind: 'octets', label: plainLabel(item), ...range };
+function octets(label: string, range: { readonly from: number; readonly to: number }): ItemAnswer {
+  if (range.from === range.to) return { kind: 'text', text: `${label} ${literalText('')}` };
+  return { kind: 'octets', label, ...range };
 }
+
+const absent = (label: string): ItemAnswer => ({ kind: 'text', text: `${label} NIL` });
 
 const isWhole = ({ text, part }: Section): boolean => text === 'all' && part.length === 0;
 
@@ -55,14 +63,10 @@ const isUsualSubset = (section: Section): boolean =>
   section.part.length === 0 &&
   section.fields.every((name) => usualFields.has(name.toLowerCase()));
 
-function subsetAnswer(
-  item: SectionItem,
-  fields: NonNullable<SectionRange['fields']>,
-  header: Uint8Array,
-): ItemAnswer {
-  const bytes = headerSubset(headerText(header), fields);
-  const { from, to } = cut(0, bytes.length, item.partial);
-  return inline(item, bytes.subarray(from, to));
+function selectionOf(section: Section): Selection | null {
+  if (!('fields' in section)) return null;
+  const names = new FieldNames(section.fields.map((name) => name.toLowerCase()));
+  return { names, keep: section.text === 'header.fields' };
 }
 
 /** The part of `[from, to)` that a partial asks for; empty if it begins beyond the end. */
@@ -76,36 +80,14 @@ export function cut(
   return { from: start, to: Math.min(start + partial.count, to) };
 }
 
-/** Sections are always literals, whatever their length: some clients read nothing else. */
-const inline = (item: SectionItem, bytes: Uint8Array | null): ItemAnswer => ({
-  kind: 'inline',
-  write: (enc) => {
-    writeLabel(enc, item);
-    enc.sp();
-    if (bytes === null) enc.nil();
-    else enc.literalHead(bytes.length).bytes(bytes);
-  },
-});
-
-const originOf = (partial: Partial | null): string =>
-  partial === null ? '' : `<${partial.offset}>`;
-
-function plainLabel({ label, section, partial }: SectionItem): string {
+/** What the answer calls the item, one character an octet: a field name may come as a literal. */
+function labelOf({ label, section, partial }: SectionItem): string {
   if (label !== 'BODY') return label;
-  return `BODY[${sectionName(section)}]${originOf(partial)}`;
-}
-
-/** Part numbers and the text specifier, without field names. */
-function sectionName({ part, text }: Section): string {
-  return [...part.map(String), ...(text === 'all' ? [] : [text.toUpperCase()])].join('.');
-}
-
-function writeLabel(enc: Encoder, item: SectionItem): void {
-  const { section, partial } = item;
-  if (!('fields' in section)) {
-    enc.raw(plainLabel(item));
-    return;
-  }
-  enc.raw(`BODY[${sectionName(section)} `);
-  enc.list(section.fields, (name) => enc.astring(name)).raw(`]${originOf(partial)}`);
+  const { part, text } = section;
+  const name = [...part.map(String), ...(text === 'all' ? [] : [text.toUpperCase()])].join('.');
+  const origin = partial === null ? '' : `<${partial.offset}>`;
+  if (!('fields' in section)) return `BODY[${name}]${origin}`;
+  const enc = new Encoder();
+  enc.list(section.fields, (field) => enc.astring(field));
+  return `BODY[${name} ${Buffer.concat(enc.take()).toString('latin1')}]${origin}`;
 }

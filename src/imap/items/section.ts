@@ -7,8 +7,6 @@ import type { Section } from '../wire/fetch-item.ts';
 export interface SectionRange {
   readonly from: number;
   readonly to: number;
-  /** Lower case names to keep or to drop of the header in the range; null: all octets. */
-  readonly fields: { readonly names: ReadonlySet<string>; readonly keep: boolean } | null;
 }
 
 /** A part, or the empty text part that stands for a multipart without parts. */
@@ -47,26 +45,19 @@ function partInside(part: MimePart, number: number, isMessageRoot: boolean): Fou
 export function resolveSection(structure: MessageStructure, section: Section): SectionRange | null {
   const { root, size } = structure;
   if (section.part.length === 0 && section.text === 'all') {
-    return { from: 0, to: size, fields: null };
+    return { from: 0, to: size };
   }
   const part = findPart(root, section.part);
   if (part === null) return null;
   if (part === 'empty') return emptySection(section);
-  if (section.text === 'all') return { from: part.bodyStart, to: part.bodyEnd, fields: null };
-  if (section.text === 'mime') return { from: part.headerStart, to: part.bodyStart, fields: null };
+  if (section.text === 'all') return { from: part.bodyStart, to: part.bodyEnd };
+  if (section.text === 'mime') return { from: part.headerStart, to: part.bodyStart };
   // HEADER and TEXT belong to messages: the whole one, or the one inside a message/rfc822 part.
   const message = section.part.length === 0 ? root : part.message?.root;
   if (message === undefined) return null;
-  if (section.text === 'text')
-    return { from: message.bodyStart, to: message.bodyEnd, fields: null };
-  return { from: message.headerStart, to: message.bodyStart, fields: fieldsOf(section) };
+  if (section.text === 'text') return { from: message.bodyStart, to: message.bodyEnd };
+  return { from: message.headerStart, to: message.bodyStart };
 }
 
 const emptySection = (section: Section): SectionRange | null =>
-  section.text === 'all' || section.text === 'mime' ? { from: 0, to: 0, fields: null } : null;
-
-function fieldsOf(section: Section): SectionRange['fields'] {
-  if (!('fields' in section)) return null;
-  const names = new Set(section.fields.map((name) => name.toLowerCase()));
-  return { names, keep: section.text === 'header.fields' };
-}
+  section.text === 'all' || section.text === 'mime' ? { from: 0, to: 0 } : null;

@@ -3,6 +3,7 @@
 // that follow, because both are written from one array.
 import { isAtomChar, isQuotable } from './char-class.ts';
 import { encodeModifiedUtf7 } from './modified-utf7.ts';
+import { quotedBytesMax } from './octet-text.ts';
 import { type Ranges, formatRanges } from './ranges.ts';
 
 /** How names are written: UTF-8 after ENABLE IMAP4rev2, modified UTF-7 before. */
@@ -12,8 +13,6 @@ export interface EncoderMode {
 
 /** Bytes from this size on are handed on as they are instead of being copied. */
 const copyBytesMax = 4096;
-/** Longer strings are written as literals even if they could be quoted. */
-const quotedBytesMax = 1000;
 
 export class Encoder {
   readonly mode: EncoderMode;
@@ -43,6 +42,11 @@ export class Encoder {
 
   /** Text of the grammar itself: ASCII, never anything that came from outside. */
   raw(text: string): this {
+    return this.octets(text);
+  }
+
+  /** Whole responses as text with one character an octet (octet-text.ts). */
+  octets(text: string): this {
     this.#room(text.length);
     this.#used += this.#page.write(text, this.#used, 'latin1');
     this.#total += text.length;

@@ -7,8 +7,12 @@ const sliceMs = 4;
 export class TimeSlice {
   #started = performance.now();
 
+  get isUsedUp(): boolean {
+    return performance.now() - this.#started >= sliceMs;
+  }
+
   async rest(): Promise<void> {
-    if (performance.now() - this.#started < sliceMs) return;
+    if (!this.isUsedUp) return;
     await nextTurn();
     this.#started = performance.now();
   }

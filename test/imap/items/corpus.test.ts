@@ -3,9 +3,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { answerItem, type ContentItem, type ItemSource } from '../../../src/imap/items/index.ts';
+import { answererOf, type ContentItem, type ItemSource } from '../../../src/imap/items/index.ts';
 import { resolveSection } from '../../../src/imap/items/section.ts';
-import { Encoder } from '../../../src/imap/wire/encoder.ts';
 import { parseMessage } from '../../../src/mime/parser.ts';
 import { decodeStructure, encodeStructure } from '../../../src/mime/structure.ts';
 import { extractUsualHeaderLines } from '../../../src/mime/usual-fields.ts';
@@ -17,11 +16,9 @@ const files = existsSync(root) ? globSync('**/*.eml', { cwd: root }).sort() : []
 const inCorpus = files.length > 0 || process.env['CI'] !== undefined ? describe : describe.skip;
 
 function told(item: ContentItem, source: ItemSource): string {
-  const enc = new Encoder();
-  const answer = answerItem(item, source);
-  if (answer.kind !== 'inline') throw new Error('expected an answer from the metadata alone');
-  answer.write(enc);
-  return Buffer.concat(enc.take()).toString('latin1');
+  const answer = answererOf(item)(source);
+  if (answer.kind !== 'text') throw new Error('expected an answer from the metadata alone');
+  return answer.text;
 }
 
 inCorpus('the corpus', () => {

@@ -1,9 +1,9 @@
 // ENVELOPE, BODY, BODYSTRUCTURE, sections and BINARY from stored structures, on hand-made mail.
 import { describe, expect, test } from '@jest/globals';
 import {
-  answerItem,
-  answerWhole,
+  answererOf,
   itemNeed,
+  wholeAnswerer,
   type ContentItem,
   type ItemAnswer,
   type ItemSource,
@@ -23,16 +23,17 @@ function sourceOf(bytes: Buffer): ItemSource {
 
 /** The response text of an item, octets read from the original as the session does. */
 const told = (item: ContentItem, bytes: Buffer): string =>
-  written(answerItem(item, sourceOf(bytes)), bytes);
+  written(answererOf(item)(sourceOf(bytes)), bytes);
 
 function written(first: ItemAnswer, bytes: Buffer): string {
   const enc = new Encoder();
   let answer = first;
   while (answer.kind === 'derive') answer = answer.finish(bytes.subarray(answer.from, answer.to));
-  if (answer.kind === 'inline') answer.write(enc);
+  if (answer.kind === 'text') enc.octets(answer.text);
   else {
-    const octets = bytes.subarray(answer.from, answer.to);
-    enc.raw(`${answer.label} `).literalHead(octets.length).bytes(octets);
+    const octets = answer.kind === 'bytes' ? answer.bytes : bytes.subarray(answer.from, answer.to);
+    const binary8 = answer.kind === 'bytes' && octets.includes(0);
+    enc.raw(`${answer.label} `).literalHead(octets.length, binary8).bytes(octets);
   }
   return Buffer.concat(enc.take()).toString('latin1');
 }
@@ -180,7 +181,7 @@ describe('the whole message', () => {
     const item = body({ part: [], text: 'all' }, partial);
     expect(itemNeed(item)).toBe('octets');
     const origin = partial === null ? '' : `<${partial.offset}>`;
-    expect(written(answerWhole(item, bytes.length), bytes)).toBe(`BODY[]${origin} ${value}`);
+    expect(written(wholeAnswerer(item)(bytes.length), bytes)).toBe(`BODY[]${origin} ${value}`);
     expect(told(item, bytes)).toBe(`BODY[]${origin} ${value}`);
   });
 });
