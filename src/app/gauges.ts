@@ -3,30 +3,10 @@
 // waits for PostgreSQL or the token.
 import type { Delivery } from '../intake/lmtp/delivery.ts';
 import { PostsealError } from '../kernel/errors.ts';
-import { inboxAgeMs } from '../ledger/event/inbox.store.ts';
 import type { AlertClass, AlertCode } from '../platform/alerts/alert-registry.ts';
 import type { Metrics } from '../platform/metrics/metrics.ts';
+import { sample } from './sample.ts';
 import type { Services } from './services.ts';
-
-const everyMs = 2_000;
-
-/** Takes now and then every two seconds; answers how to stop. */
-function sample(take: () => Promise<void> | void): () => void {
-  let busy = false;
-  const run = async (): Promise<void> => {
-    if (busy) return;
-    busy = true;
-    try {
-      await take();
-    } finally {
-      busy = false;
-    }
-  };
-  void run();
-  const timer = setInterval(() => void run(), everyMs);
-  timer.unref();
-  return () => clearInterval(timer);
-}
 
 /** A value that cannot be had stands as -1: an alarm on its absence would need a second rule. */
 async function orMinusOne(value: () => Promise<number>): Promise<number> {
@@ -41,13 +21,9 @@ async function orMinusOne(value: () => Promise<number>): Promise<number> {
 /** Gauges of the primary; answers how to stop. */
 export function measureNode(
   metrics: Metrics,
-  services: Pick<Services, 'database' | 'keys' | 'committer'>,
+  services: Pick<Services, 'keys' | 'committer'>,
   workers: () => number,
 ): () => void {
-  const age = metrics.gauge(
-    'postseal_ledger_inbox_age_seconds',
-    'Age of the oldest event that the sequencer has not taken; -1 when it cannot be told',
-  );
   const available = metrics.gauge(
     'postseal_key_service_available',
     '1 while the token answers, 0 while it does not',
@@ -57,7 +33,6 @@ export function measureNode(
   return sample(async () => {
     queue.set(services.committer.queued);
     running.set(workers());
-    age.set(await orMinusOne(async () => (await inboxAgeMs(services.database.pool)) / 1000));
     const status = await orMinusOne(async () => Number((await services.keys.status()).available));
     available.set(Math.max(0, status));
   });

@@ -66,6 +66,8 @@ export async function startLedger(
   sequencer.start();
   return {
     async stop() {
+      // One signer that hangs is waited for, not a second one.
+      signer.lastCall();
       await sequencer.stop();
       const { failed } = sequencer.status();
       if (failed !== undefined) log.error('ledger.sequencer.failed', { error: failed });

@@ -16,7 +16,6 @@ import { writeSession } from '../cli/session-file.ts';
 import { PostsealError } from '../kernel/errors.ts';
 import type { OrganisationId } from '../kernel/ids.ts';
 import { systemActor } from '../ledger/event/draft.ts';
-import { inboxAgeMs } from '../ledger/event/inbox.store.ts';
 import { openTileFiles } from '../ledger/tiles/tile-files.ts';
 import { type AlertBus, createAlertBus } from '../platform/alerts/alert-bus.ts';
 import type { Config } from '../platform/config/config.ts';
@@ -30,12 +29,14 @@ import { openTlsKeeper } from '../platform/tls/tls-keeper.ts';
 import { recordConfig } from './config-event.ts';
 import { countAlerts, measureNode } from './gauges.ts';
 import { openHomeDatabase } from './home-database.ts';
+import { type LedgerWatch, watchLedger } from './ledger-watch.ts';
 import { startLedger } from './ledger-writer.ts';
 import { startKeys } from './key-child.ts';
 import { keySocketOf, type NodeContext, nodeName } from './node-context.ts';
 import { startNodeJobs } from './node-jobs.ts';
 import { allRoutes } from './routes.ts';
 import { openServices, sealerFor, type Services, systemClock } from './services.ts';
+import { Started } from './started.ts';
 import { startWorkers, type Workers } from './workers.ts';
 
 export interface Primary {
@@ -44,27 +45,7 @@ export interface Primary {
   stop(): Promise<void>;
 }
 
-/** What was started, to be stopped in the reverse order. */
-class Started {
-  readonly #steps: (() => Promise<void> | void)[] = [];
-
-  add(stop: () => Promise<void> | void): void {
-    this.#steps.push(stop);
-  }
-
-  /** Goes on after a step that fails, and throws the first failure at the end. */
-  async stop(): Promise<void> {
-    const failures: unknown[] = [];
-    for (const step of this.#steps.splice(0).reverse()) {
-      try {
-        await step();
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    if (failures.length > 0) throw failures[0];
-  }
-}
+const databaseStopMsMax = 45_000;
 
 /** The workers, once they run: what is made before them asks through this. */
 interface Serving {
@@ -82,7 +63,8 @@ interface Base {
 async function openContext(base: Base): Promise<NodeContext> {
   const { config, started } = base;
   const home = await openHomeDatabase(config, base.log, base.alerts);
-  started.add(() => home.close());
+  // A fast shutdown has thirty seconds before it becomes an immediate one.
+  started.add('database', () => home.close(), databaseStopMsMax);
   const databaseUrl = home.url;
   const database = await openDatabase({ url: databaseUrl, poolMax: 1, name: 'postseal start' });
   try {
@@ -136,10 +118,14 @@ async function openApi(
   });
   const socketPath = join(prepareRunFolder(context.home), 'api.sock');
   const api = await startApiServer({ socketPath, routes, dispatch: createDispatch(services), log });
-  started.add(() => api.close());
+  started.add('api', () => api.close());
 }
 
-async function openMetrics(base: Base, services: Services): Promise<number | undefined> {
+async function openMetrics(
+  base: Base,
+  services: Services,
+  ledger: LedgerWatch,
+): Promise<number | undefined> {
   const { config, log, metrics, started } = base;
   const listener = config.listeners.metrics;
   if (!listener.enabled) return undefined;
@@ -152,12 +138,9 @@ async function openMetrics(base: Base, services: Services): Promise<number | und
     const { available } = await services.keys.status();
     if (!available) throw new PostsealError('key.unavailable');
   });
-  health.add('ready', 'ledger', async () => {
-    const ageMs = await inboxAgeMs(services.database.pool);
-    if (ageMs > 10_000) throw new PostsealError('ledger.stalled', { ageMs });
-  });
+  health.add('ready', 'ledger', () => ledger.check());
   const server = await startMetricsServer({ listener, metrics, health, log });
-  started.add(() => server.close());
+  started.add('metrics', () => server.close());
   return server.port;
 }
 
@@ -180,9 +163,9 @@ async function startAll(base: Base): Promise<string> {
   const { config, log, alerts, started } = base;
   const context = await openContext(base);
   const keys = await startKeys(config, context, log, alerts);
-  started.add(() => keys.close());
+  started.add('key service', () => keys.close());
   const ledger = await startLedger(config, context, log, alerts);
-  started.add(() => ledger.stop());
+  started.add('ledger', () => ledger.stop());
   // Made here, before several workers look for it at once; each worker watches it by itself.
   const certificate = await openTlsKeeper({
     home: config.home,
@@ -204,13 +187,23 @@ async function startAll(base: Base): Promise<string> {
     unknownNames: unknownNames.today(systemClock.now()),
     flushOthers: async () => serving.workers?.flush(),
   });
-  started.add(() => services.close());
+  started.add('services', () => services.close());
   await recordConfig(services, config, context.organisation);
   await openApi(base, context, services, serving);
-  const metrics = await openMetrics(base, services);
-  started.add(measureNode(base.metrics, services, () => serving.workers?.count ?? 0));
+  const watch = watchLedger({
+    database: services.database.pool,
+    files: openTileFiles(join(config.home, 'ledger')),
+    metrics: base.metrics,
+    alerts,
+  });
+  started.add('ledger watch', () => watch.stop());
+  const metrics = await openMetrics(base, services, watch);
+  started.add(
+    'gauges',
+    measureNode(base.metrics, services, () => serving.workers?.count ?? 0),
+  );
   const jobs = await startNodeJobs({ config, context, log, alerts, services });
-  started.add(() => jobs.stop());
+  started.add('jobs', () => jobs.stop());
   const workers = await startWorkers({
     count: config.workers,
     context,
@@ -222,10 +215,10 @@ async function startAll(base: Base): Promise<string> {
     },
   });
   serving.workers = workers;
-  started.add(() => workers.stop());
+  started.add('workers', () => workers.stop());
   const about = { outcome: 'success', actor: systemActor, objects: [] } as const;
   await services.committer.record({ op: 'server.started', ...about });
-  started.add(async () => {
+  started.add('last event', async () => {
     await services.committer.record({ op: 'server.stopped', ...about });
   });
   return readyLine(config, workers, metrics);
@@ -234,7 +227,7 @@ async function startAll(base: Base): Promise<string> {
 /** Starts everything. @throws PostsealError with everything stopped again. */
 export async function startPrimary(config: Config): Promise<Primary> {
   mkdirSync(config.home, { recursive: true, mode: 0o700 });
-  const started = new Started();
+  const started = new Started((text) => void process.stderr.write(`postseal: ${text}\n`));
   const log = createLogger({
     level: config.log.level,
     folder: join(config.home, 'log'),
@@ -242,7 +235,7 @@ export async function startPrimary(config: Config): Promise<Primary> {
     standardError: false,
     fields: { role: 'primary' },
   });
-  started.add(() => log.close());
+  started.add('log', () => log.close());
   const metrics = createMetrics();
   const alerts = createAlertBus({
     log,

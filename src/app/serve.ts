@@ -1,8 +1,9 @@
 // `postseal serve`: starts the primary, prints the ready line, waits for Ctrl-C or SIGTERM, stops cleanly.
+import { reportError } from '../cli/command-line.ts';
 import { exitCode } from '../kernel/errors.ts';
 import type { Config } from '../platform/config/config.ts';
 import { refuseSoftwareKeys } from './key-child.ts';
-import { startPrimary } from './primary.ts';
+import { type Primary, startPrimary } from './primary.ts';
 import { createStopSignals } from './stop-signals.ts';
 
 interface Told {
@@ -44,6 +45,15 @@ export async function serve(config: Config): Promise<number> {
   if (primary === undefined) return exitCode.done;
   if (!told.isTold()) process.stdout.write(`${primary.readyLine}\n`);
   await told.stop;
-  await primary.stop();
-  return exitCode.done;
+  return stopped(primary);
+}
+
+/** Whatever a part that was left behind still holds open must not keep this process alive. */
+async function stopped(primary: Pick<Primary, 'stop'>): Promise<number> {
+  try {
+    await primary.stop();
+    return exitCode.done;
+  } catch (error) {
+    process.exit(reportError(error));
+  }
 }

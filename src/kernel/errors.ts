@@ -265,6 +265,12 @@ export const errorRegistry = {
     true,
     1,
   ),
+  'server.stop-late': spec(
+    'A part of the server did not end in its time.',
+    'the next start recovers; what still ran was ended with the process',
+    false,
+    1,
+  ),
   'session.unknown': spec('There is no such session.', 'see postseal session list', false, 1),
   internal: spec('Something went wrong inside.', 'see the log', false, 1),
 } as const satisfies Record<string, ErrorSpec>;

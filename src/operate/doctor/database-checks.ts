@@ -2,9 +2,12 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { inboxAgeMs } from '../../ledger/event/inbox.store.ts';
+import { readHead } from '../../ledger/sequencer/sequencer.store.ts';
 import type { DoctorCheck } from './doctor-check.ts';
 
 const checkpointAgeMsMax = 5 * 60_000;
+/** While leaves wait for a signature. */
+const signatureAgeMsMax = 20_000;
 const inboxAgeMsMax = 10_000;
 const clockSkewMsMax = 2_000;
 
@@ -66,6 +69,14 @@ export const ledgerCheck: DoctorCheck = {
     const text = `${size} leaves, checkpoint ${Math.round(age / 1000)} s old`;
     if (!running) return { verdict: 'good', text };
     const waiting = database === undefined ? 0 : await inboxAgeMs(database.pool);
+    const leaves = database === undefined ? 0 : ((await readHead(database.pool))?.size ?? 0);
+    if (leaves > Number(size) && age > signatureAgeMsMax) {
+      return {
+        verdict: 'bad',
+        text: `${text}, ${leaves - Number(size)} leaves wait for the next: it is not signed`,
+        hint: 'see token above and log/postseal.log; it goes on by itself when the token answers',
+      };
+    }
     if (age > checkpointAgeMsMax || waiting > inboxAgeMsMax) {
       return {
         verdict: 'bad',

@@ -88,8 +88,8 @@ export const alertRegistry = {
   ),
   'ledger.stalled': spec(
     'P1',
-    'The sequencer cannot write the ledger on; it tries again.',
-    'run postseal doctor; the field cause names the trouble',
+    'Events are not numbered, or no checkpoint is signed over them; it is tried again and again.',
+    'run postseal doctor; the field cause names the trouble, late what waits: inbox or checkpoint',
   ),
   'postgres.died': spec(
     'P1',
