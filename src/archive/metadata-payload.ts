@@ -53,7 +53,7 @@ export function decodeMetadata(payload: Uint8Array): RecordMetadata {
     at = end;
     return found;
   };
-  const headerLines = section();
+  const headerLines = section().toString('latin1');
   const structure = decodeStructure(section());
   const preview = text(section());
   const envelope = section();

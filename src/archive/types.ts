@@ -52,8 +52,11 @@ export interface StoredRecord extends RecordRef {
 }
 
 export interface RecordMetadata {
-  /** Raw lines of the usual header fields in their order, each with its CRLF or LF as received. */
-  readonly headerLines: Buffer;
+  /**
+   * Raw lines of the usual header fields in their order, each with its CRLF or LF as received; one
+   * character an octet.
+   */
+  readonly headerLines: string;
   /** The header is over a megabyte: `headerLines` lacks what comes later, read the original. */
   readonly headerTruncated: boolean;
   readonly structure: MessageStructure;

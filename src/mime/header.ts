@@ -55,10 +55,11 @@ export function eachLine(
   }
 }
 
+const isLineEnd = (code: number): boolean => code === 13 || code === 10;
+
 const isBlank = (header: string, start: number, next: number): boolean => {
   for (let i = start; i < next; i += 1) {
-    const code = header.charCodeAt(i);
-    if (code !== 13 && code !== 10) return false;
+    if (!isLineEnd(header.charCodeAt(i))) return false;
   }
   return true;
 };
@@ -95,7 +96,7 @@ export class FieldReader {
     for (let at = this.#at; at < header.length;) {
       const next = this.#lineAfter(at);
       const first = header.charCodeAt(at);
-      if ((first === 13 || first === 10) && isBlank(header, at, next)) break;
+      if (isLineEnd(first) && isBlank(header, at, next)) break;
       const folded = first === space || first === tab;
       // A first line that begins with a space is a field all the same: a common fault of scripts.
       if ((!folded || !this.#found) && this.#begins(at, folded, next)) {
@@ -164,7 +165,10 @@ function skipBlanks(text: string, from: number, end: number): number {
  * no IMAP string may hold it (RFC 9051 §9, `CHAR8`); the stored original is untouched.
  */
 export function unfold(raw: string): string {
-  let value = raw;
+  // Nearly every value ends with a line end, few have one inside.
+  let end = raw.length;
+  while (end > 0 && isLineEnd(raw.charCodeAt(end - 1))) end -= 1;
+  let value = raw.slice(0, end);
   if (value.includes('\n') || value.includes('\r')) value = value.replace(/[\r\n]+/gu, '');
   if (value.includes('\0')) value = value.replaceAll('\0', '\x80');
   return trimBlank(value);

@@ -79,7 +79,7 @@ describe('prepare, commit, open', () => {
       structure: { root: parseMessage(bytes).root },
       envelope: { from: 'a@example.com', to: ['b@example.com'] },
     });
-    const lines = (metadata as { headerLines: Buffer }).headerLines.toString('latin1');
+    const lines = (metadata as { headerLines: string }).headerLines;
     expect(lines).toBe(`From: a@example.com\r\nSubject: hello ${serial}\r\n`);
   });
 

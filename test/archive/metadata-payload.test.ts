@@ -56,7 +56,7 @@ describe('decodeMetadata', () => {
           );
           const { size, lines, root } = structure;
           expect(back).toEqual({
-            headerLines: Buffer.from(header),
+            headerLines,
             headerTruncated,
             structure: { size, lines, root },
             preview,

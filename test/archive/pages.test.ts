@@ -78,7 +78,7 @@ async function readable(records: readonly RecordRef[], by = one): Promise<Record
   });
 }
 const subjects = (all: readonly RecordMetadata[]): string[] =>
-  all.map(({ headerLines }) => /Subject: (.*)\r/.exec(headerLines.toString())?.[1] ?? '');
+  all.map(({ headerLines }) => /Subject: (.*)\r/.exec(headerLines)?.[1] ?? '');
 
 async function findings(): Promise<ScrubFinding[]> {
   const found: ScrubFinding[] = [];

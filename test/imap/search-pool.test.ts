@@ -22,7 +22,7 @@ const message: SearchedMessage = {
   hasFlag: (flag) => flag === '\\Seen',
   inSet: () => true,
   facts: { size: body.length, internalDate: 0 as UnixMs },
-  metadata: { headerLines: Buffer.from(parsed.header, 'latin1'), structure: parsed },
+  metadata: { headerLines: parsed.header, structure: parsed },
   body,
 };
 

@@ -41,8 +41,8 @@ export type ItemAnswer = TextAnswer | BytesAnswer | OctetsAnswer | DerivedAnswer
 
 /** What there is of a message without reading its body: see `RecordMetadata` of the archive. */
 export interface ItemSource {
-  /** Raw usual header lines (src/mime/usual-fields.ts). */
-  readonly headerLines: Uint8Array;
+  /** Raw usual header lines (src/mime/usual-fields.ts), one character an octet. */
+  readonly headerLines: string;
   readonly structure: MessageStructure;
 }
 

@@ -2,7 +2,6 @@
 // structure and header lines. FLAGS, UID, MODSEQ, INTERNALDATE and RFC822.SIZE are the session's.
 import { envelopeFields } from '../../mime/content-fields.ts';
 import { envelopeOf } from '../../mime/envelope.ts';
-import { headerText } from '../../mime/header.ts';
 import type { FetchItem } from '../wire/fetch-item.ts';
 import type { Answerer, ItemNeed } from './answer.ts';
 import { binaryAnswerer, binarySizeAnswerer } from './binary-answer.ts';
@@ -60,7 +59,7 @@ export function answererOf(item: ContentItem): Answerer {
 
 const envelope: Answerer = ({ headerLines }) => ({
   kind: 'text',
-  text: `ENVELOPE ${envelopeText(envelopeOf(envelopeFields(headerText(headerLines))))}`,
+  text: `ENVELOPE ${envelopeText(envelopeOf(envelopeFields(headerLines)))}`,
 });
 
 const bodyStructure: Answerer = ({ structure }) => ({

@@ -34,8 +34,8 @@ export function sectionAnswerer(item: SectionItem): Answerer {
       return range === null ? absent(label) : octets(label, cut(range.from, range.to, partial));
     };
   }
-  const subset = (header: Uint8Array): ItemAnswer => {
-    const text = headerSubset(headerText(header), selection);
+  const subset = (header: string): ItemAnswer => {
+    const text = headerSubset(header, selection);
     const { from, to } = cut(0, text.length, partial);
     return { kind: 'text', text: `${label} ${literalText(text.slice(from, to))}` };
   };
@@ -44,8 +44,8 @@ export function sectionAnswerer(item: SectionItem): Answerer {
   return ({ structure }) => {
     const range = resolveSection(structure, section);
     if (range === null) return absent(label);
-    if (range.from === range.to) return subset(new Uint8Array());
-    return { kind: 'derive', ...range, finish: subset };
+    if (range.from === range.to) return subset('');
+    return { kind: 'derive', ...range, finish: (bytes) => subset(headerText(bytes)) };
   };
 }
 

@@ -23,11 +23,11 @@ interface FoldedField {
 export class HeaderHaystack {
   readonly #fields: readonly FoldedField[];
 
-  constructor(header: Uint8Array, structure: MessageStructure) {
-    const text = headerText(header);
+  /** `header` is latin1. */
+  constructor(header: string, structure: MessageStructure) {
     const charset = rawParameter(structure.root.params, 'charset');
-    this.#fields = headerFields(text).map((field) => {
-      const raw = fieldValue(text, field);
+    this.#fields = headerFields(header).map((field) => {
+      const raw = fieldValue(header, field);
       const value = foldHeader(decodeHeaderText(raw, charset));
       return { name: field.lowerName, raw, value, folded: `${foldHeader(field.name)}: ${value}` };
     });
@@ -67,7 +67,8 @@ export function usualHaystack(metadata: SearchedMetadata): HeaderHaystack {
 export function fullHaystack(body: Uint8Array, structure: MessageStructure): HeaderHaystack {
   let found = ofBody.get(body);
   if (found === undefined) {
-    found = new HeaderHaystack(body.subarray(0, structure.root.bodyStart), structure);
+    const header = headerText(body.subarray(0, structure.root.bodyStart));
+    found = new HeaderHaystack(header, structure);
     ofBody.set(body, found);
   }
   return found;

@@ -6,8 +6,8 @@ import type { MessageStructure } from '../../mime/part.ts';
 import type { NumSet } from '../wire/num-set.ts';
 
 export interface SearchedMetadata {
-  /** Raw usual header lines (src/mime/usual-fields.ts). */
-  readonly headerLines: Uint8Array;
+  /** Raw usual header lines (src/mime/usual-fields.ts), one character an octet. */
+  readonly headerLines: string;
   readonly structure: MessageStructure;
 }
 

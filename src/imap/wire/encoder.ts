@@ -13,17 +13,25 @@ export interface EncoderMode {
 
 /** Bytes from this size on are handed on as they are instead of being copied. */
 const copyBytesMax = 4096;
+/** Pages do not grow beyond it, unless a single piece is longer. */
+const pageBytesMax = 32_768;
 
 export class Encoder {
   readonly mode: EncoderMode;
+  readonly #pageBytesMin: number;
   #done: Uint8Array[] = [];
   #page: Buffer;
   #used = 0;
   #total = 0;
+  /** Octets in pages since the last `take`, and between the two before it. */
+  #paged = 0;
+  #pagedBefore = 0;
+  #isLarge = false;
 
-  constructor(mode: EncoderMode = { utf8: false }, pageBytes = 2048) {
+  constructor(mode: EncoderMode = { utf8: false }, pageBytesMin = 2048) {
     this.mode = mode;
-    this.#page = Buffer.allocUnsafe(pageBytes);
+    this.#pageBytesMin = pageBytesMin;
+    this.#page = Buffer.allocUnsafe(pageBytesMin);
   }
 
   /** Octets written since the last `take`. */
@@ -37,6 +45,11 @@ export class Encoder {
     const out = this.#done;
     this.#done = [];
     this.#total = 0;
+    this.#pagedBefore = this.#paged;
+    this.#paged = 0;
+    // Sessions say nothing for hours, and there are thousands: none holds on to a large page.
+    if (this.#isLarge) this.#page = Buffer.alloc(0);
+    this.#isLarge = false;
     return out;
   }
 
@@ -150,13 +163,17 @@ export class Encoder {
 
   #room(bytes: number): void {
     if (this.#used + bytes <= this.#page.length) return;
-    const size = Math.max(bytes, Math.min(this.#page.length * 2, 32_768));
     this.#closePage();
+    // The pieces of a long answer are much alike: after the first one page does for each.
+    const wanted = Math.max(this.#pageBytesMin, this.#paged, this.#pagedBefore);
+    const size = Math.max(bytes, Math.min(wanted, pageBytesMax));
     this.#page = Buffer.allocUnsafe(size);
+    this.#isLarge = size > this.#pageBytesMin;
   }
 
   #closePage(): void {
     if (this.#used === 0) return;
+    this.#paged += this.#used;
     this.#done.push(this.#page.subarray(0, this.#used));
     this.#page = this.#page.subarray(this.#used);
     this.#used = 0;

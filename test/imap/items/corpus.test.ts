@@ -28,7 +28,7 @@ inCorpus('the corpus', () => {
       const bytes = readFileSync(join(root, file));
       const parsed = parseMessage(bytes);
       const source: ItemSource = {
-        headerLines: Buffer.from(extractUsualHeaderLines(parsed), 'latin1'),
+        headerLines: extractUsualHeaderLines(parsed),
         structure: decodeStructure(encodeStructure(parsed)),
       };
       try {

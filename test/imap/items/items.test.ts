@@ -18,7 +18,7 @@ const crlf = (...lines: string[]): Buffer => Buffer.from(lines.join('\r\n'), 'la
 
 function sourceOf(bytes: Buffer): ItemSource {
   const parsed = parseMessage(bytes);
-  return { headerLines: Buffer.from(extractUsualHeaderLines(parsed), 'latin1'), structure: parsed };
+  return { headerLines: extractUsualHeaderLines(parsed), structure: parsed };
 }
 
 /** The response text of an item, octets read from the original as the session does. */

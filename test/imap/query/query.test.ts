@@ -28,7 +28,7 @@ function known(bytes: Buffer, level: Level): SearchedMessage {
   };
   const facts = { size: bytes.length, internalDate: at('2024-03-10T11:00:00Z') };
   const metadata = {
-    headerLines: Buffer.from(extractUsualHeaderLines(parsed), 'latin1'),
+    headerLines: extractUsualHeaderLines(parsed),
     structure: parsed,
   };
   if (level === 'none') return message;

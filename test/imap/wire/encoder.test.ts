@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { Decoder } from '../../../src/imap/wire/decoder.ts';
 import { writeEsearch } from '../../../src/imap/wire/encode-esearch.ts';
 import { Encoder } from '../../../src/imap/wire/encoder.ts';
+import { nstringText, stringText } from '../../../src/imap/wire/octet-text.ts';
 import { wireOf } from './wire-text.ts';
 
 const written = (write: (enc: Encoder) => void, utf8 = false): string => {
@@ -102,5 +103,46 @@ describe('Encoder', () => {
     expect(first.includes(large)).toBe(true);
     expect(Buffer.concat(enc.raw('c').take()).toString()).toBe('c');
     expect(Buffer.concat(first).length).toBe(10_002);
+  });
+
+  test('a long answer leaves in few pieces, and holds no large page when it is over', () => {
+    const enc = new Encoder();
+    const line = 'x'.repeat(100);
+    const pieces: Uint8Array[][] = [];
+    for (let lines = 0; lines < 2_000; lines += 1) {
+      enc.raw(line);
+      if (enc.length >= 32_768) pieces.push(enc.take());
+    }
+    expect(pieces.length).toBeGreaterThan(4);
+    expect(pieces[0]!.length).toBeLessThanOrEqual(6);
+    for (const piece of pieces.slice(1)) expect(piece.length).toBeLessThanOrEqual(2);
+    enc.take();
+    enc.raw('a');
+    enc.take();
+    const [last] = enc.raw('OK').take();
+    expect(last!.buffer.byteLength).not.toBe(32_768);
+    expect(Buffer.from(last!).toString()).toBe('OK');
+  });
+
+  test('strings as text are those of octets', () => {
+    const octets = fc.oneof(
+      fc.uint8Array({ maxLength: 8 }),
+      fc.stringMatching(/^[ -~]{0,20}$/u).map((text) => Buffer.from(text)),
+      fc.constantFrom(999, 1_000, 1_001).map((length) => Buffer.alloc(length, 'a')),
+    );
+    fc.assert(
+      fc.property(fc.option(octets), (value) => {
+        const text = value === null ? null : Buffer.from(value).toString('latin1');
+        const expected = new Encoder().nstring(value).take();
+        const told = new Encoder().octets(nstringText(text)).take();
+        expect(Buffer.concat(told)).toEqual(Buffer.concat(expected));
+      }),
+      { seed: 8, numRuns: 2_000 },
+    );
+    for (let byte = 0; byte < 256; byte += 1) {
+      const [told] = new Encoder().octets(stringText(String.fromCharCode(byte))).take();
+      const [expected] = new Encoder().string(Buffer.of(byte)).take();
+      expect({ byte, told }).toEqual({ byte, told: expected });
+    }
   });
 });
