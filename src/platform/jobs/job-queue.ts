@@ -58,6 +58,10 @@ export interface JobQueueOptions {
   readonly alerts: AlertBus;
   /** Seconds between looks for work; default 2. */
   readonly pollSeconds?: number;
+  /** Seconds between looks for jobs whose process is gone or that ran out of time; default 60, at least 1. */
+  readonly superviseSeconds?: number;
+  /** Seconds of silence after which a running job's process counts as gone; default 60, at least 10. */
+  readonly silentSeconds?: number;
 }
 
 interface Definition {
@@ -69,7 +73,7 @@ const deadLetters = 'dead-letters';
 const keptSeconds = 30 * 86_400;
 
 export function createJobQueue(options: JobQueueOptions): JobQueue {
-  const { database, log } = options;
+  const { database, log, superviseSeconds = 60 } = options;
   const definitions = new Map<string, Definition>();
   const boss = new PgBoss({
     db: executor(database.pool),
@@ -77,6 +81,9 @@ export function createJobQueue(options: JobQueueOptions): JobQueue {
     schedule: false,
     registerInstance: false,
     openTelemetry: { enabled: false },
+    // A look needs both: the first wakes it, the second says how old the last look must be.
+    superviseIntervalSeconds: superviseSeconds,
+    monitorIntervalSeconds: superviseSeconds,
   });
   boss.on('error', (error) => log.error('job.queue.failed', { error }));
   boss.on('warning', () => log.warn('job.queue.warned'));
@@ -109,7 +116,7 @@ export function createJobQueue(options: JobQueueOptions): JobQueue {
 
 async function openQueue(
   boss: PgBoss,
-  { log, pollSeconds = 2 }: JobQueueOptions,
+  { log, pollSeconds = 2, silentSeconds = 60 }: JobQueueOptions,
   name: string,
   { handler, options }: Definition,
 ): Promise<void> {
@@ -118,6 +125,8 @@ async function openQueue(
     retryDelay: options.retrySeconds ?? 5,
     retryBackoff: true,
     expireInSeconds: options.timeoutSeconds ?? 900,
+    // Some jobs may run for hours; the death of their process is seen by its silence, long before.
+    heartbeatSeconds: silentSeconds,
     deleteAfterSeconds: keptSeconds,
     deadLetter: deadLetters,
   };
@@ -175,12 +184,15 @@ function keyedId(name: string, key: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-/** What the library calls a database: our pool, or a connection inside a transaction. */
+/**
+ * What the library calls a database: our pool, or a connection inside a transaction. Its supervision
+ * sends several statements at once, and looks for its answer among the rows of all of them.
+ */
 function executor(client: pg.Pool | pg.ClientBase): NonNullable<ConnectionOptions['db']> {
   return {
     executeSql: async (text, values) => {
-      const result = await client.query(text, values);
-      return { rows: result.rows };
+      const result: pg.QueryResult | readonly pg.QueryResult[] = await client.query(text, values);
+      return { rows: [result].flat().flatMap(({ rows }) => rows as unknown[]) };
     },
   };
 }

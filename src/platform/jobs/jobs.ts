@@ -22,6 +22,8 @@ export interface JobsOptions {
   /** This process, unique among all nodes. */
   readonly holder: string;
   readonly pollSeconds?: number;
+  readonly superviseSeconds?: number;
+  readonly silentSeconds?: number;
   readonly leaseSeconds?: number;
 }
 

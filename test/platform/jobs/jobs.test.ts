@@ -1,11 +1,14 @@
 // Jobs on a real database: durable, transactional, retried, dead with an alert; one node schedules.
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PostsealError } from '../../../src/kernel/errors.ts';
 import type { UnixMs } from '../../../src/kernel/time.ts';
 import { createAlertBus } from '../../../src/platform/alerts/alert-bus.ts';
 import { createJobs } from '../../../src/platform/jobs/jobs.ts';
-import type { JobData, Jobs } from '../../../src/platform/jobs/jobs.ts';
+import type { JobData, JobOptions, Jobs } from '../../../src/platform/jobs/jobs.ts';
 import { assertLease, holdLease } from '../../../src/platform/jobs/lease.store.ts';
 import type { Lease } from '../../../src/platform/jobs/lease.store.ts';
 import { createMemoryLog } from '../../harness/memory-log.ts';
@@ -27,7 +30,7 @@ const newJobs = (holder: string): Jobs =>
   createJobs({ database: given.database, log, alerts, holder, pollSeconds: 0.5, leaseSeconds: 1 });
 
 async function until(what: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 400; tries += 1) {
+  for (let tries = 0; tries < 1_500; tries += 1) {
     if (await what()) return;
     await sleep(50);
   }
@@ -124,6 +127,110 @@ describe('createJobs', () => {
     );
   });
 });
+
+describe('kill -9 of the process that works on a job', () => {
+  /** The id of a job that a process took for the first time and was killed in the middle of. */
+  const killHolder = async (name: string, options: JobOptions): Promise<string> => {
+    const child = spawn(
+      process.execPath,
+      [join(import.meta.dirname, 'job-child.ts'), given.url, name, JSON.stringify(options)],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    let text = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    await until(() => text.includes('\n'));
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    const [id = '', attempt] = text.trimEnd().split(' ');
+    expect(attempt).toBe('0');
+    return id;
+  };
+  const opened: Jobs[] = [];
+  const supervising = (): Jobs => {
+    const jobs = createJobs({
+      database: given.database,
+      log,
+      alerts,
+      holder: 'the one that stays',
+      pollSeconds: 0.5,
+      superviseSeconds: 1,
+      silentSeconds: 10,
+    });
+    opened.push(jobs);
+    return jobs;
+  };
+  afterEach(async () => {
+    for (const jobs of opened.splice(0)) await jobs.stop();
+  });
+  const state = async (id: string): Promise<string> => {
+    const { rows } = await given.database.pool.query<{ state: string }>(
+      'SELECT state FROM pgboss.job WHERE id = $1',
+      [id],
+    );
+    return rows[0]?.state ?? 'gone';
+  };
+
+  test.each([
+    ['by its silence, though it may run for an hour', { timeoutSeconds: 3_600 }],
+    ['by its time', { timeoutSeconds: 3 }],
+  ])('%s: the job is taken again, and once', async (how, limits) => {
+    const name = `resume-${how.split(' ').length}`;
+    const options = { ...limits, retries: 2, retrySeconds: 1 };
+    const id = await killHolder(name, options);
+    expect(await state(id)).toBe('active');
+
+    const attempts: string[] = [];
+    const jobs = supervising();
+    jobs.define(
+      name,
+      (_data, job) => {
+        attempts.push(`${job.id} ${String(job.attempt)}`);
+        return Promise.resolve();
+      },
+      options,
+    );
+    await jobs.start();
+    await until(async () => (await state(id)) === 'completed');
+    expect(attempts).toEqual([`${id} 1`]);
+  });
+
+  test('without a retry it is dead, and that is one alert', async () => {
+    const options = { retries: 0, timeoutSeconds: 3_600 };
+    const id = await killHolder('final', options);
+    expect(await state(id)).toBe('active');
+    const run = jest.fn(() => Promise.resolve());
+    const jobs = supervising();
+    jobs.define('final', run, options);
+    await jobs.start();
+    const dead = () => alerts.recent().filter(({ fields }) => fields['id'] === id);
+    await until(() => dead().length > 0);
+    await passes(3);
+    expect(dead()).toMatchObject([{ code: 'job.dead', fields: { job: 'final', id } }]);
+    expect(run).not.toHaveBeenCalled();
+    expect(await state(id)).toBe('failed');
+  });
+
+  test('supervision itself finds nothing to complain of', async () => {
+    const jobs = supervising();
+    jobs.define('quiet', () => Promise.resolve());
+    await jobs.start();
+    await passes(4);
+    expect(log.entries.filter(({ event }) => event.startsWith('job.queue.'))).toEqual([]);
+  });
+});
+
+/** Waits until supervision has looked at every queue so many times more. */
+async function passes(count: number): Promise<void> {
+  const seen = new Set<number>();
+  await until(async () => {
+    const { rows } = await given.database.pool.query<{ at: Date | null }>(
+      'SELECT min(monitor_claim_on) AS at FROM pgboss.queue',
+    );
+    const at = rows[0]?.at;
+    if (at) seen.add(at.getTime());
+    return seen.size > count;
+  });
+}
 
 describe('holdLease', () => {
   const hold = (name: string, holder: string, lost: string[] = []): Lease =>
