@@ -67,4 +67,6 @@ const piece = fc.oneof(
   },
 );
 /** Latin1 text that is nearly a header. */
-export const headerAtRandom = fc.array(piece, { maxLength: 40, size: 'max' }).map((pieces) => pieces.join(''));
+export const headerAtRandom = fc
+  .array(piece, { maxLength: 40, size: 'max' })
+  .map((pieces) => pieces.join(''));
