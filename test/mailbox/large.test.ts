@@ -51,11 +51,12 @@ async function longestTurn(run: () => Promise<void>): Promise<number> {
 }
 
 /**
- * The best of three: one collection of garbage may fill most of one short load, and a load that gives no
+ * The best of seven: one collection of garbage may fill most of one short load, and a load that gives no
  * turns would use one turn for all of each of them.
  */
 async function turnOfColdLoad(): Promise<number> {
-  const shares = [await loadCold(), await loadCold(), await loadCold()];
+  const shares: number[] = [];
+  for (let i = 0; i < 7; i += 1) shares.push(await loadCold());
   return Math.min(...shares);
 }
 
