@@ -37,6 +37,7 @@ export function allRoutes(deps: RoutesDeps): readonly Route[] {
     ...accountRoutes({
       ...services,
       credentials,
+      approvals,
       unlock,
       endSessions: (account) => sessions.kickAccount(account),
     }),

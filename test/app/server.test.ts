@@ -142,7 +142,15 @@ describe('IMAP sessions', () => {
         return connections === 3 ? connections : undefined;
       }),
     ).toBe(3);
-    await home.ok(['account', 'password', ann.name, '--password-stdin'], ann.password);
+    const asked = (await json('account', 'password', ann.name)) as { proposed: { id: string } };
+    const { id } = asked.proposed;
+    const set = ['account', 'password', ann.name, '--approval', id, '--password-stdin'];
+    expect(await home.run(set, ann.password)).toMatchObject({ code: 1 });
+    await home.signIn('secadmin');
+    await home.ok(['approval', 'grant', id]);
+    await home.signIn('sysadmin');
+    expect(await open()).toHaveLength(3);
+    await home.ok(set, ann.password);
     await Promise.all(closed);
     expect(await open()).toEqual([]);
   });
