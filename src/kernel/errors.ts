@@ -232,6 +232,12 @@ export const errorRegistry = {
   'access.password-policy': spec(
     'The password is too short.',
     'use at least 16 characters',
+  'role.last-holder': spec(
+    'Nobody else who may sign in holds this role.',
+    'give the role to another person first',
+    false,
+    1,
+  ),
     false,
     2,
   ),
