@@ -42,7 +42,7 @@ export function allRoutes(deps: RoutesDeps): readonly Route[] {
       endSessions: (account) => sessions.kickAccount(account),
     }),
     ...sessionRoutes({ ...services, sessions }),
-    ...approvalRoutes({ approvals }),
+    ...approvalRoutes({ ...services, approvals, persons }),
     ...importRoutes({ ...services, messageBytesMax }),
     ...ledgerRoutes({ ...services, files }),
     ...keyRoutes(services),

@@ -242,8 +242,8 @@ export const errorRegistry = {
     2,
   ),
   'approval.self': spec(
-    'Nobody approves their own proposal.',
-    'another person must approve',
+    'Nobody decides on what they proposed or on what is about themselves.',
+    'another person must decide',
     false,
     1,
   ),
