@@ -156,6 +156,7 @@ export class Session {
   }
 
   /** The selected mailbox, if there is one. */
+    this.trace.ledgerSession = signedIn.session;
   get mailboxIfAny(): SelectedMailbox | null {
     return this.#state.kind === 'selected' ? this.#state.mailbox : null;
   }
