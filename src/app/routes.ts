@@ -37,12 +37,11 @@ export function allRoutes(deps: RoutesDeps): readonly Route[] {
     ...accountRoutes({
       ...services,
       credentials,
-      approvals,
       unlock,
       endSessions: (account) => sessions.kickAccount(account),
     }),
     ...sessionRoutes({ ...services, sessions }),
-    ...approvalRoutes({ ...services, approvals, persons }),
+    ...approvalRoutes({ approvals }),
     ...importRoutes({ ...services, messageBytesMax }),
     ...ledgerRoutes({ ...services, files }),
     ...keyRoutes(services),

@@ -156,7 +156,6 @@ export class Session {
   }
 
   /** The selected mailbox, if there is one. */
-    this.trace.ledgerSession = signedIn.session;
   get mailboxIfAny(): SelectedMailbox | null {
     return this.#state.kind === 'selected' ? this.#state.mailbox : null;
   }

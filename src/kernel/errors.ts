@@ -232,18 +232,12 @@ export const errorRegistry = {
   'access.password-policy': spec(
     'The password is too short.',
     'use at least 16 characters',
-  'role.last-holder': spec(
-    'Nobody else who may sign in holds this role.',
-    'give the role to another person first',
-    false,
-    1,
-  ),
     false,
     2,
   ),
   'approval.self': spec(
-    'Nobody decides on what they proposed or on what is about themselves.',
-    'another person must decide',
+    'Nobody approves their own proposal.',
+    'another person must approve',
     false,
     1,
   ),

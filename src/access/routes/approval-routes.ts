@@ -2,7 +2,6 @@
 import { PostsealError } from '../../kernel/errors.ts';
 import type { ApprovalStateName } from '../approval.store.ts';
 import { approvalTable } from '../approval-table.ts';
-import { type ApprovalNamesDeps, nameApprovals } from '../approval-names.ts';
 import type { Approvals } from '../approvals.ts';
 import type { Role } from '../roles.ts';
 import { objectSchema, type Route, route } from './route.ts';
@@ -18,20 +17,16 @@ const concerned: readonly Role[] = [
   ),
 ];
 
-export interface ApprovalRoutesDeps extends ApprovalNamesDeps {
-  readonly approvals: Pick<Approvals, 'list' | 'decide'>;
-}
-
-export function approvalRoutes(deps: ApprovalRoutesDeps): readonly Route[] {
+export function approvalRoutes(deps: { readonly approvals: Approvals }): readonly Route[] {
   return [
     route<{ state?: ApprovalStateName }>({
       name: 'approval.list',
       method: 'GET',
       path: '/approvals',
-      summary: 'List approvals: what about whom, proposed and decided by whom',
+      summary: 'List approvals',
       access: [...concerned, 'audit-admin'],
       input: objectSchema({ state: { type: 'string', enum: states } }, ['state']),
-      run: async ({ input }) => nameApprovals(deps, await deps.approvals.list(input.state)),
+      run: ({ input }) => deps.approvals.list(input.state),
     }),
     route<{ id: string; decision: 'grant' | 'deny'; reason?: string }>({
       name: 'approval.decide',
@@ -43,15 +38,15 @@ export function approvalRoutes(deps: ApprovalRoutesDeps): readonly Route[] {
         { id: uuid, decision: { type: 'string', enum: ['grant', 'deny'] }, reason: text },
         ['reason'],
       ),
-      async run({ input, by }) {
+      run({ input, by }) {
         if (by === undefined) throw new PostsealError('access.signed-out');
-        const { id, reason } = input;
-        const decision = {
-          grant: input.decision === 'grant',
-          ...(reason === undefined ? {} : { reason }),
-        };
-        const decided = await deps.approvals.decide(id, decision, by);
-        return (await nameApprovals(deps, [decided]))[0];
+        const { id, decision, reason } = input;
+        const grant = decision === 'grant';
+        return deps.approvals.decide(
+          id,
+          { grant, ...(reason === undefined ? {} : { reason }) },
+          by,
+        );
       },
     }),
   ];

@@ -36,8 +36,7 @@ function signedIn(by: PersonSession | undefined): PersonSession {
   return by;
 }
 
-const shown = ({ id, name, fullName, state, roles: held }: Person): object => ({
-  id,
+const shown = ({ name, fullName, state, roles: held }: Person): object => ({
   name,
   fullName,
   state,

@@ -85,8 +85,7 @@ const administration: readonly Verb[] = [
     verb: 'list',
     summary: 'List persons and their roles',
     async run({ api, out }) {
-      const rows = await api.call({ method: 'GET', path: '/persons' });
-      out.table(rows as object[], [...columns, 'id']);
+      out.table((await api.call({ method: 'GET', path: '/persons' })) as object[], columns);
       return exitCode.done;
     },
   },

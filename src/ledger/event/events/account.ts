@@ -27,8 +27,8 @@ export const accountEvents = {
     'A',
     'notice',
     'security',
-    ['acc', 'apr'],
-    'The password of an account was set: its first one, or a new one that two administrators agreed on.',
+    ['acc'],
+    'The password of an account was set.',
   ),
   'account.alias-added': eventSpec(
     'A',

@@ -21,8 +21,8 @@ export const sessionEvents = {
     'B',
     'notice',
     'security',
-    ['ses', 'acc'],
-    'An administrator ended the session of an account: named by its connection and, once signed in, as in its other events.',
+    ['ses'],
+    'An administrator ended the session of somebody else.',
   ),
   'access.denied': eventSpec(
     'B',
