@@ -25,6 +25,14 @@ export const approvalTable = {
     delayHours: 0,
     validHours: week,
   },
+  'account.password': {
+    // Whoever knows the password of an account reads its mail, so no administrator sets one alone.
+    text: 'Give an existing mail account a new password',
+    proposes: ['system-admin'],
+    approves: ['security-admin'],
+    delayHours: 0,
+    validHours: week,
+  },
   'key.destroy': {
     text: 'Destroy a key generation',
     proposes: ['key-custodian'],

@@ -49,6 +49,16 @@ const lock = statement(
   'access.person.lock',
   'SELECT 1 FROM public.person WHERE person_id = $1 FOR UPDATE',
 );
+const lockAll = statement(
+  'access.person.lock-all',
+  'SELECT 1 FROM public.person ORDER BY person_id FOR NO KEY UPDATE',
+);
+const others = statement<{ count: number }>(
+  'access.role.other-holders',
+  `SELECT count(*)::int AS count
+     FROM public.role_assignment r JOIN public.person p USING (person_id)
+    WHERE r.role = $1 AND r.active AND p.state = 'active' AND p.person_id <> $2`,
+);
 const assign = statement(
   'access.role.assign',
   `INSERT INTO public.role_assignment (assignment_id, person_id, role, active, event_id)
@@ -103,6 +113,19 @@ export async function setPersonState(
 /** Serialises changes of one person's roles, so that two half conflicts cannot pass each other. */
 export async function lockPerson(client: pg.ClientBase, id: PersonId): Promise<void> {
   await lock.run(client, [id]);
+}
+
+/** Serialises what may take an office from its last holder, whoever that is; before any other lock. */
+export async function lockAllPersons(client: pg.ClientBase): Promise<void> {
+  await lockAll.run(client);
+}
+
+/** How many other persons who may sign in hold the role. */
+export async function countOtherHolders(
+  client: pg.ClientBase,
+  input: { readonly person: PersonId; readonly role: Role },
+): Promise<number> {
+  return (await others.first(client, [input.role, input.person]))?.count ?? 0;
 }
 
 export async function insertRole(

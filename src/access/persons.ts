@@ -1,6 +1,7 @@
 // Named persons: create them, give and take roles, set passwords. Each change and its event commit
 // together; conflicting roles are refused under the person's row lock.
 import { randomUUID } from 'node:crypto';
+import type pg from 'pg';
 import { PostsealError } from '../kernel/errors.ts';
 import type { CustodianId, PersonId } from '../kernel/ids.ts';
 import { Secret } from '../kernel/secret.ts';
@@ -14,18 +15,20 @@ import { type Approvals, approvalUsed } from './approvals.ts';
 import { type CredentialOwner, writeCredential } from './credential.store.ts';
 import { hashPassword, oneTimePassword } from './password.ts';
 import {
+  countOtherHolders,
   endRole,
   findPerson,
   insertPerson,
   insertRole,
   listPersons,
+  lockAllPersons,
   lockPerson,
   type Person,
   readPerson,
   setPersonState,
 } from './person.store.ts';
 import { deletePersonSessions } from './person-session.store.ts';
-import { type Role, roleConflicts } from './roles.ts';
+import { offices, type Role, roleConflicts } from './roles.ts';
 
 export interface PersonsDeps {
   readonly database: Database;
@@ -58,10 +61,11 @@ export interface Persons {
   byId(id: PersonId): Promise<Person | undefined>;
   /** @throws PostsealError `role.conflict`, `person.unknown`. */
   assign(name: string, role: Role, actor: Actor): Promise<Person>;
+  /** @throws PostsealError `role.last-holder`, `person.unknown`. */
   remove(name: string, role: Role, actor: Actor): Promise<Person>;
   /**
    * Lets a person sign in no longer, or again; disabling ends every session. Roles stay as they are.
-   * Nothing happens, and no event, if the person is in that state. @throws PostsealError `person.unknown`.
+   * Nothing happens, and no event, if the person is in that state. @throws PostsealError `role.last-holder`.
    */
   setState(person: Person, state: Person['state'], actor: Actor): Promise<Person>;
   /** The person's own new password; ends every other session. */
@@ -75,6 +79,20 @@ const nameForm = /^[a-z0-9][a-z0-9._@-]{0,62}$/;
 function refuseConflicts(roles: readonly Role[]): void {
   const [pair] = roleConflicts(roles);
   if (pair !== undefined) throw new PostsealError('role.conflict', { a: pair[0], b: pair[1] });
+}
+
+/** An administrator's role that nobody else could use is neither taken away nor shut out with its holder. */
+async function refuseLastHolder(
+  client: pg.ClientBase,
+  person: PersonId,
+  held: readonly Role[],
+): Promise<void> {
+  for (const role of held) {
+    if (!offices.includes(role)) continue;
+    if ((await countOtherHolders(client, { person, role })) === 0) {
+      throw new PostsealError('role.last-holder', { role });
+    }
+  }
 }
 
 async function need(deps: PersonsDeps, name: string): Promise<Person> {
@@ -141,12 +159,13 @@ async function changeRole(
   } as const;
   await withEvents(deps.database, deps.sealer, [draft], async (client, [event]) => {
     if (event === undefined) throw new PostsealError('internal');
-    await lockPerson(client, person.id);
+    await (change === 'remove' ? lockAllPersons(client) : lockPerson(client, person.id));
     const now = await readPerson(client, person.id);
     if (now === undefined) throw new PostsealError('person.unknown');
     const holds = now.roles.includes(role);
     if (holds === (change === 'assign')) throw new PostsealError('role.unchanged', { role });
     if (change === 'remove') {
+      if (now.state === 'active') await refuseLastHolder(client, person.id, [role]);
       await endRole(client, { person: person.id, role, event: event.id });
       return;
     }
@@ -171,6 +190,11 @@ async function changeState(
   } as const;
   await withEvents(deps.database, deps.sealer, [draft], async (client, [event]) => {
     if (event === undefined) throw new PostsealError('internal');
+    if (state === 'disabled') {
+      await lockAllPersons(client);
+      const now = await readPerson(client, person.id);
+      await refuseLastHolder(client, person.id, now?.roles ?? []);
+    }
     const changed = await setPersonState(client, { person: person.id, state, event: event.id });
     // Somebody else was first since the look above.
     if (changed === 0) throw new PostsealError('store.conflict');

@@ -103,7 +103,7 @@ async function openApi(
     services,
     persons,
     approvals,
-    credentials: createAccountCredentials(services),
+    credentials: createAccountCredentials({ ...services, approvals }),
     files: openTileFiles(join(config.home, 'ledger')),
     messageBytesMax: config.limits.messageBytes,
     sessions: {

@@ -37,11 +37,12 @@ export function allRoutes(deps: RoutesDeps): readonly Route[] {
     ...accountRoutes({
       ...services,
       credentials,
+      approvals,
       unlock,
       endSessions: (account) => sessions.kickAccount(account),
     }),
     ...sessionRoutes({ ...services, sessions }),
-    ...approvalRoutes({ approvals }),
+    ...approvalRoutes({ ...services, approvals, persons }),
     ...importRoutes({ ...services, messageBytesMax }),
     ...ledgerRoutes({ ...services, files }),
     ...keyRoutes(services),

@@ -27,13 +27,15 @@ const named = objectSchema({
 });
 
 function summary(session: TracedSession): object {
-  const { id, address, listener, account, client, state, openedAt, closedAt } = session;
+  const { id, address, listener, account, ledgerSession, client, state } = session;
+  const { openedAt, closedAt } = session;
   return {
     id,
     state: closedAt === undefined ? state : 'closed',
     listener,
     address,
     account: account ?? null,
+    ledgerSession: ledgerSession ?? null,
     client: client ?? null,
     openedAt: new Date(openedAt).toISOString(),
     closedAt: closedAt === undefined ? null : new Date(closedAt).toISOString(),
@@ -49,13 +51,17 @@ async function need(deps: SessionRoutesDeps, id: string): Promise<TracedSession>
 
 async function kick(deps: SessionRoutesDeps, id: string, by: PersonSession | undefined) {
   if (by === undefined) throw new PostsealError('access.signed-out');
-  const { closedAt } = await need(deps, id);
+  const { closedAt, account, ledgerSession } = await need(deps, id);
   if (closedAt !== undefined) throw new PostsealError('session.unknown');
   await deps.committer.record({
     op: 'session.kicked',
     outcome: 'success',
     actor: personActor(deps.pseudonyms, by, access),
-    objects: [{ t: 'ses', id }],
+    objects: [
+      { t: 'ses', id },
+      ...(ledgerSession === undefined ? [] : [{ t: 'ses', id: ledgerSession } as const]),
+      ...(account === undefined ? [] : [{ t: 'acc', id: account } as const]),
+    ],
   });
   if (!(await deps.sessions.kick(id))) throw new PostsealError('session.unknown');
   return { id, ended: true };

@@ -20,6 +20,8 @@ export interface TracedSession {
   closedAt: UnixMs | undefined;
   /** Account id once signed in; never a name. */
   account: string | undefined;
+  /** What the ledger calls the session, once signed in; `id` is the connection's own. */
+  ledgerSession: string | undefined;
   /** Of ID, cut to a line: clients behave by version. */
   client: string | undefined;
   state: string;
@@ -47,6 +49,7 @@ export function createSessionTrace(
         ...session,
         closedAt: undefined,
         account: undefined,
+        ledgerSession: undefined,
         client: undefined,
         state: 'not-authenticated',
         commands: [],

@@ -165,6 +165,7 @@ export class Session {
     this.#leave = this.#sessions.enter(account.account.id);
     this.#setState({ kind: 'authenticated', signedIn, account });
     this.trace.account = account.account.id;
+    this.trace.ledgerSession = signedIn.session;
   }
 
   select(mailbox: SelectedMailbox): void {

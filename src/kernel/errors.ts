@@ -203,6 +203,12 @@ export const errorRegistry = {
     false,
     1,
   ),
+  'role.last-holder': spec(
+    'Nobody else who may sign in holds this role.',
+    'give the role to another person first',
+    false,
+    1,
+  ),
   'person.name': spec(
     'The name of a person has lower-case letters, digits, dot, hyphen, underscore or @.',
     'choose another name',
@@ -236,8 +242,8 @@ export const errorRegistry = {
     2,
   ),
   'approval.self': spec(
-    'Nobody approves their own proposal.',
-    'another person must approve',
+    'Nobody decides on what they proposed or on what is about themselves.',
+    'another person must decide',
     false,
     1,
   ),

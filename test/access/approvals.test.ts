@@ -1,6 +1,7 @@
 // Four eyes on a real database: who may propose, who may decide, what an approval is good for, and for
 // how long. The end is a person's reset, as it goes through the routes.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { approvalRoutes } from '../../src/access/routes/approval-routes.ts';
 import { createDispatch } from '../../src/access/routes/dispatch.ts';
 import { personRoutes } from '../../src/access/routes/person-routes.ts';
 import type { PersonSession } from '../../src/access/person-actor.ts';
@@ -229,6 +230,54 @@ describe('using', () => {
       [[late.id, unused.id, open.id]],
     );
     expect(rows.rows.map(({ state }) => state)).toEqual(['expired', 'expired', 'proposed']);
+  });
+});
+
+describe('what those who decide are shown', () => {
+  const call = async (by: Someone, route: string, input: object): Promise<unknown> => {
+    const found = approvalRoutes({ ...stage, ...stage.services }).find(
+      ({ name }) => name === route,
+    );
+    if (found === undefined) throw new Error(`no route ${route}`);
+    const dispatch = createDispatch({ ...stage.services, signIn: stage.signIn });
+    return dispatch(found, { token: by.token, input, ip: 'local' });
+  };
+  const listed = async (id: string): Promise<unknown> =>
+    ((await call(security, 'approval.list', {})) as { id: string }[]).find(
+      (found) => found.id === id,
+    );
+
+  test('names whom it is about and who proposed and decided it', async () => {
+    const { id: person } = await stage.persons.find('sec2');
+    const { id } = await stage.approvals.propose('person.reset', { person }, security);
+    expect(await listed(id)).toMatchObject({
+      about: 'person sec2 (sec2)',
+      subject: `{"person":"${person}"}`,
+      proposedBy: 'sec',
+      decidedBy: null,
+    });
+    expect(await call(system, 'approval.decide', { id, decision: 'deny' })).toMatchObject({
+      id,
+      state: 'denied',
+      about: 'person sec2 (sec2)',
+      proposedBy: 'sec',
+      decidedBy: 'sys',
+    });
+  });
+
+  test('names accounts, tells what has no name as it is, and keeps the order', async () => {
+    const account = await stage.account('ann@example.com', 'a password of the account');
+    const propose = stage.approvals.propose.bind(stage.approvals);
+    const about = { account: account.id };
+    const { id: first } = await propose('account.password', about, system);
+    const { id: second } = await propose('key.destroy', { generation: 3 }, custodian);
+    const { id: third } = await proposal();
+    expect(await listed(first)).toMatchObject({ about: 'account ann@example.com' });
+    expect(await listed(second)).toMatchObject({ about: 'generation 3', proposedBy: 'key' });
+    expect(await listed(third)).toMatchObject({ about: `person ${subject.person}` });
+    const shown = (await call(security, 'approval.list', {})) as { id: string }[];
+    const kept = await stage.approvals.list();
+    expect(shown.map(({ id }) => id)).toEqual(kept.map(({ id }) => id));
   });
 });
 

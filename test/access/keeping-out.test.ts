@@ -26,7 +26,7 @@ afterAll(() => stage.close());
 /** Calls a route as the command line does. */
 function call(by: Someone, route: string, input: object): Promise<unknown> {
   const deps = { ...stage, ...stage.services, signIn: stage.signIn, unlock: stage.unlock };
-  const credentials = createAccountCredentials(stage.services);
+  const credentials = createAccountCredentials({ ...stage.services, approvals: stage.approvals });
   const endSessions = (): Promise<number> => Promise.resolve(0);
   const routes = [...personRoutes(deps), ...accountRoutes({ ...deps, credentials, endSessions })];
   const found = routes.find(({ name }) => name === route);

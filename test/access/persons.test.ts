@@ -159,6 +159,58 @@ describe('roles', () => {
     expect((await stage.persons.find('contested')).roles).toHaveLength(1);
   });
 
+  test('the last holder of an administrator’s role keeps it, enabled, until there is another one', async () => {
+    const role = 'audit-admin';
+    const { persons } = stage;
+    for (const held of (await persons.list()).filter(({ roles }) => roles.includes(role))) {
+      await persons.remove(held.name, role, systemActor).catch(() => undefined);
+    }
+    const [last, ...more] = (await persons.list()).filter(({ roles }) => roles.includes(role));
+    if (last === undefined) throw new Error('there is none left');
+    expect(more).toEqual([]);
+    const refused = { code: 'role.last-holder', fields: { role } };
+    const events = await stage.eventsOf(async () => {
+      await expect(persons.remove(last.name, role, systemActor)).rejects.toMatchObject(refused);
+      await expect(persons.setState(last, 'disabled', systemActor)).rejects.toMatchObject(refused);
+    });
+    expect(events).toEqual([]);
+    // Somebody who may not sign in is nobody to leave the office to.
+    await make('heir');
+    const heir = await persons.assign('heir', role, systemActor);
+    await persons.setState(heir, 'disabled', systemActor);
+    await expect(persons.remove(last.name, role, systemActor)).rejects.toMatchObject(refused);
+    await persons.setState(await persons.find('heir'), 'active', systemActor);
+    expect((await persons.setState(last, 'disabled', systemActor)).state).toBe('disabled');
+    await expect(persons.remove('heir', role, systemActor)).rejects.toMatchObject(refused);
+    // The role of somebody who is shut out may go.
+    expect((await persons.remove(last.name, role, systemActor)).roles).toEqual([]);
+  });
+
+  test.each([0, 1, 2])(
+    'of the last two holders one stays, however both go at once (round %i)',
+    async (round) => {
+      const role = 'audit-admin';
+      const [left, right] = [`left${String(round)}`, `right${String(round)}`];
+      const names: readonly string[] = [left, right];
+      for (const name of names) {
+        await make(name);
+        await stage.persons.assign(name, role, systemActor);
+      }
+      for (const { name, roles } of await stage.persons.list()) {
+        if (!roles.includes(role) || names.includes(name)) continue;
+        await stage.persons.remove(name, role, systemActor);
+      }
+      const results = await Promise.allSettled([
+        stage.persons.remove(left, role, systemActor),
+        stage.persons.setState(await stage.persons.find(right), 'disabled', systemActor),
+      ]);
+      const lost = results.filter((result) => result.status === 'rejected');
+      expect(lost.map(({ reason }) => (reason as { code: string }).code)).toEqual([
+        'role.last-holder',
+      ]);
+    },
+  );
+
   test('an unknown person is an error, not a new one', async () => {
     await expect(stage.persons.assign('nobody', 'dpo', systemActor)).rejects.toMatchObject({
       code: 'person.unknown',

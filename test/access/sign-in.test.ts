@@ -1,6 +1,6 @@
 // Sign-in on a real database: what is answered, what is counted, and what the ledger keeps of it.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { createAccountCredentials } from '../../src/access/account-credentials.ts';
+import { createAccountCredentials, passwordSubject } from '../../src/access/account-credentials.ts';
 import { createSignIn, type SignInContext } from '../../src/access/sign-in.ts';
 import { SignInThrottle } from '../../src/access/throttle.ts';
 import { Turns } from '../../src/access/turns.ts';
@@ -76,11 +76,22 @@ describe('an account', () => {
   test('a new password ends the cached one at once', async () => {
     await stage.account('bob@example.com', 'the first password of bob');
     await signIn('bob@example.com', 'the first password of bob');
-    const credentials = createAccountCredentials(stage.services);
+    const { approvals } = stage;
+    const credentials = createAccountCredentials({ ...stage.services, approvals });
     const account = await stage.services.mailboxes.findAccount('bob@example.com');
     if (account === undefined) throw new Error('no account');
     const hash = await credentials.check(Secret.fromText('the second password of bob'));
-    await credentials.set(account, hash, systemActor);
+    await expect(credentials.setFirst(account, hash, systemActor)).rejects.toMatchObject({
+      code: 'store.conflict',
+    });
+    const [system, security] = [
+      await stage.person('sys-of-bob', 'system-admin'),
+      await stage.person('sec-of-bob', 'security-admin'),
+    ];
+    const subject = passwordSubject(account);
+    const { id } = await approvals.propose('account.password', subject, system);
+    await approvals.decide(id, { grant: true }, security);
+    await credentials.replace(account, hash, id, systemActor);
     await expect(signIn('bob@example.com', 'the first password of bob')).rejects.toMatchObject({
       code: 'access.credentials',
     });

@@ -70,7 +70,7 @@ export async function openAccessStage(): Promise<AccessStage> {
     clock,
     forgetOthers: (key) => Promise.resolve(void forgotten.push(key)),
   });
-  const credentials = createAccountCredentials(services);
+  const credentials = createAccountCredentials({ ...services, approvals });
   const stage: AccessStage = {
     ...node,
     persons,
@@ -88,7 +88,7 @@ export async function openAccessStage(): Promise<AccessStage> {
     async account(name, password) {
       const account = await services.mailboxes.createAccount({ name, actor: systemActor });
       const hash = await credentials.check(Secret.fromText(password));
-      await credentials.set(account, hash, systemActor);
+      await credentials.setFirst(account, hash, systemActor);
       return account;
     },
     async eventsOf(work) {

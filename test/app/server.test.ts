@@ -99,6 +99,7 @@ describe('IMAP sessions', () => {
     readonly id: string;
     readonly state: string;
     readonly account: string | null;
+    readonly ledgerSession: string | null;
     readonly commands: unknown;
   }
   const open = async (): Promise<Shown[]> =>
@@ -126,6 +127,18 @@ describe('IMAP sessions', () => {
     await closed;
     const again = await home.run(['session', 'kick', session.id]);
     expect(again).toMatchObject({ code: 1, stdout: '' });
+    // What the session did and who ended it are found by the same number, and by the account.
+    await home.signIn('auditadmin');
+    const connection = `ses:${session.id}`;
+    for (const object of [`ses:${String(session.ledgerSession)}`, connection, `acc:${account}`]) {
+      const found = await until(async () => {
+        const events = await json('ledger', 'query', '--object', object);
+        const ops = (events as { op: string }[]).map(({ op }) => op);
+        return ops.includes('session.kicked') ? ops : undefined;
+      });
+      expect(found.includes('session.signed-in')).toBe(object !== connection);
+    }
+    await home.signIn('sysadmin');
   });
 
   test('end when the account gets a new password, in whatever worker they are', async () => {
@@ -142,7 +155,15 @@ describe('IMAP sessions', () => {
         return connections === 3 ? connections : undefined;
       }),
     ).toBe(3);
-    await home.ok(['account', 'password', ann.name, '--password-stdin'], ann.password);
+    const asked = (await json('account', 'password', ann.name)) as { proposed: { id: string } };
+    const { id } = asked.proposed;
+    const set = ['account', 'password', ann.name, '--approval', id, '--password-stdin'];
+    expect(await home.run(set, ann.password)).toMatchObject({ code: 1 });
+    await home.signIn('secadmin');
+    await home.ok(['approval', 'grant', id]);
+    await home.signIn('sysadmin');
+    expect(await open()).toHaveLength(3);
+    await home.ok(set, ann.password);
     await Promise.all(closed);
     expect(await open()).toEqual([]);
   });

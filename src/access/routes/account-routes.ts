@@ -5,7 +5,9 @@ import { Secret } from '../../kernel/secret.ts';
 import type { Pseudonyms } from '../../ledger/event/actor-keys.store.ts';
 import type { Actor } from '../../ledger/event/draft.ts';
 import type { Account, MailboxService } from '../../mailbox/types.ts';
-import type { AccountCredentials } from '../account-credentials.ts';
+import { type AccountCredentials, passwordSubject } from '../account-credentials.ts';
+import { approvalTable } from '../approval-table.ts';
+import type { Approval, Approvals } from '../approvals.ts';
 import { personActor, type PersonSession } from '../person-actor.ts';
 import type { Role } from '../roles.ts';
 import type { Unlock } from '../unlock.ts';
@@ -14,6 +16,7 @@ import { noInput, objectSchema, type Route, route } from './route.ts';
 export interface AccountRoutesDeps {
   readonly mailboxes: MailboxService;
   readonly credentials: AccountCredentials;
+  readonly approvals: Pick<Approvals, 'propose'>;
   readonly pseudonyms: Pseudonyms;
   /** Ends every open session of the account, in all processes. */
   readonly endSessions: (account: AccountId) => Promise<number>;
@@ -22,6 +25,7 @@ export interface AccountRoutesDeps {
 
 const text = { type: 'string', minLength: 1, maxLength: 320 };
 const password = { type: 'string', minLength: 1, maxLength: 1024 };
+const uuid = { type: 'string', pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' };
 
 const shown = ({ id, name, state, custodian }: Account): object => ({ id, name, state, custodian });
 
@@ -146,6 +150,15 @@ function aliasRoutes(deps: AccountRoutesDeps): Route[] {
   ];
 }
 
+function proposePassword(
+  deps: AccountRoutesDeps,
+  account: Account,
+  by: PersonSession | undefined,
+): Promise<Approval> {
+  if (by === undefined) throw new PostsealError('access.signed-out');
+  return deps.approvals.propose('account.password', passwordSubject(account), by);
+}
+
 function passwordRoutes(deps: AccountRoutesDeps): Route[] {
   return [
     route<{ name: string; password: string }>({
@@ -160,21 +173,29 @@ function passwordRoutes(deps: AccountRoutesDeps): Route[] {
         const hash = await deps.credentials.check(Secret.fromText(input.password));
         const actor = actorOf(deps, by);
         const account = await deps.mailboxes.createAccount({ name: input.name, actor });
-        await deps.credentials.set(account, hash, actor);
+        await deps.credentials.setFirst(account, hash, actor);
         return shown(account);
       },
     }),
-    route<{ name: string; password: string }>({
+    route<{ name: string; approval?: string; password?: string }>({
       name: 'account.password',
       method: 'POST',
       path: '/accounts/:name/password',
-      summary: 'Set the password of an account',
-      access: administrators,
-      input: objectSchema({ name: text, password }),
+      summary: 'New password of an account: proposes first, acts with the granted approval',
+      access: approvalTable['account.password'].proposes,
+      input: objectSchema({ name: text, approval: uuid, password }, ['approval', 'password']),
       async run({ input, by }) {
         const account = await need(deps, input.name);
+        if (input.approval === undefined && input.password === undefined) {
+          const proposed = await proposePassword(deps, account, by);
+          return { proposed, approves: approvalTable['account.password'].approves };
+        }
+        if (input.approval === undefined || input.password === undefined) {
+          const finding = 'approval and password go together; without both it is proposed';
+          throw new PostsealError('usage', { at: '/', finding });
+        }
         const hash = await deps.credentials.check(Secret.fromText(input.password));
-        await deps.credentials.set(account, hash, actorOf(deps, by));
+        await deps.credentials.replace(account, hash, input.approval, actorOf(deps, by));
         // Who knows the old password only is signed in no longer.
         const sessionsEnded = await deps.endSessions(account.id);
         return { ...shown(account), sessionsEnded };

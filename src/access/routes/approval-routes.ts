@@ -2,6 +2,7 @@
 import { PostsealError } from '../../kernel/errors.ts';
 import type { ApprovalStateName } from '../approval.store.ts';
 import { approvalTable } from '../approval-table.ts';
+import { type ApprovalNamesDeps, nameApprovals } from '../approval-names.ts';
 import type { Approvals } from '../approvals.ts';
 import type { Role } from '../roles.ts';
 import { objectSchema, type Route, route } from './route.ts';
@@ -17,16 +18,20 @@ const concerned: readonly Role[] = [
   ),
 ];
 
-export function approvalRoutes(deps: { readonly approvals: Approvals }): readonly Route[] {
+export interface ApprovalRoutesDeps extends ApprovalNamesDeps {
+  readonly approvals: Pick<Approvals, 'list' | 'decide'>;
+}
+
+export function approvalRoutes(deps: ApprovalRoutesDeps): readonly Route[] {
   return [
     route<{ state?: ApprovalStateName }>({
       name: 'approval.list',
       method: 'GET',
       path: '/approvals',
-      summary: 'List approvals',
+      summary: 'List approvals: what about whom, proposed and decided by whom',
       access: [...concerned, 'audit-admin'],
       input: objectSchema({ state: { type: 'string', enum: states } }, ['state']),
-      run: ({ input }) => deps.approvals.list(input.state),
+      run: async ({ input }) => nameApprovals(deps, await deps.approvals.list(input.state)),
     }),
     route<{ id: string; decision: 'grant' | 'deny'; reason?: string }>({
       name: 'approval.decide',
@@ -38,15 +43,15 @@ export function approvalRoutes(deps: { readonly approvals: Approvals }): readonl
         { id: uuid, decision: { type: 'string', enum: ['grant', 'deny'] }, reason: text },
         ['reason'],
       ),
-      run({ input, by }) {
+      async run({ input, by }) {
         if (by === undefined) throw new PostsealError('access.signed-out');
-        const { id, decision, reason } = input;
-        const grant = decision === 'grant';
-        return deps.approvals.decide(
-          id,
-          { grant, ...(reason === undefined ? {} : { reason }) },
-          by,
-        );
+        const { id, reason } = input;
+        const decision = {
+          grant: input.decision === 'grant',
+          ...(reason === undefined ? {} : { reason }),
+        };
+        const decided = await deps.approvals.decide(id, decision, by);
+        return (await nameApprovals(deps, [decided]))[0];
       },
     }),
   ];

@@ -36,7 +36,8 @@ function signedIn(by: PersonSession | undefined): PersonSession {
   return by;
 }
 
-const shown = ({ name, fullName, state, roles: held }: Person): object => ({
+const shown = ({ id, name, fullName, state, roles: held }: Person): object => ({
+  id,
   name,
   fullName,
   state,

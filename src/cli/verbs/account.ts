@@ -1,5 +1,5 @@
 // Commands about mail accounts.
-import { exitCode } from '../../kernel/errors.ts';
+import { exitCode, PostsealError } from '../../kernel/errors.ts';
 import { type CliCall, passwordStdin, type Verb } from '../verb.ts';
 
 const columns = ['name', 'state', 'id'];
@@ -11,6 +11,29 @@ async function show(
   extra: readonly string[] = [],
 ): Promise<0> {
   call.out.item((await answer) as object, [...columns, ...extra]);
+  return exitCode.done;
+}
+
+/** Without an approval nothing is read or set: it is proposed, and told who decides. */
+async function newPassword(call: CliCall): Promise<0> {
+  const approval = call.option('approval');
+  const request = { method: 'POST', path: `${pathOf(call)}/password` } as const;
+  if (approval !== undefined) {
+    const json = { approval, password: await call.readPassword('new') };
+    return show(call, call.api.call({ ...request, json }));
+  }
+  if (call.flag('password-stdin')) {
+    throw new PostsealError('usage', {
+      finding: '--password-stdin goes with --approval: the password is set once it is approved',
+    });
+  }
+  const answer = await call.api.call({ ...request, json: {} });
+  const { proposed, approves } = answer as { proposed: { id: string }; approves: string[] };
+  call.out.result(answer, [
+    `proposed ${proposed.id}: needs approval by ${approves.join(' or ')}`,
+    `they grant it: postseal approval grant ${proposed.id}`,
+    `then set it: postseal account password ${call.args[0] ?? ''} --approval ${proposed.id}`,
+  ]);
   return exitCode.done;
 }
 
@@ -90,12 +113,12 @@ export const accountVerbs: readonly Verb[] = [
   {
     noun: 'account',
     verb: 'password',
-    summary: 'Set the password of an account',
+    summary: 'New password with four eyes: first proposes, then acts with --approval',
     arguments: [name],
-    options: passwordStdin,
-    async run(call) {
-      const json = { password: await call.readPassword('new') };
-      return show(call, call.api.call({ method: 'POST', path: `${pathOf(call)}/password`, json }));
+    options: {
+      approval: { type: 'string', text: 'the granted approval', value: 'ID' },
+      ...passwordStdin,
     },
+    run: newPassword,
   },
 ];

@@ -27,7 +27,11 @@ const query: Verb = {
   options: {
     op: { type: 'string', text: 'only this event, for example mail.received', value: 'EVENT' },
     outcome: { type: 'string', text: 'success, failure or denied', value: 'OUTCOME' },
-    object: { type: 'string', text: 'only events that name this object', value: 'ID' },
+    object: {
+      type: 'string',
+      text: 'only events that name this object, for example ses:ID',
+      value: 'OBJECT',
+    },
     from: { type: 'string', text: 'from this instant (RFC 3339)', value: 'TIME' },
     to: { type: 'string', text: 'before this instant (RFC 3339)', value: 'TIME' },
     after: { type: 'string', text: 'continue after this number', value: 'SEQ' },

@@ -85,7 +85,8 @@ const administration: readonly Verb[] = [
     verb: 'list',
     summary: 'List persons and their roles',
     async run({ api, out }) {
-      out.table((await api.call({ method: 'GET', path: '/persons' })) as object[], columns);
+      const rows = await api.call({ method: 'GET', path: '/persons' });
+      out.table(rows as object[], [...columns, 'id']);
       return exitCode.done;
     },
   },

@@ -3,7 +3,10 @@ import { exitCode } from '../../kernel/errors.ts';
 import type { CliCall, Verb } from '../verb.ts';
 
 const columns = ['id', 'state', 'listener', 'address', 'account', 'openedAt', 'commands'];
-const stages = ['id', 'state', 'listener', 'address', 'account', 'client', 'openedAt', 'closedAt'];
+const stages = [
+  ...['id', 'state', 'listener', 'address', 'account', 'ledgerSession'],
+  ...['client', 'openedAt', 'closedAt'],
+];
 const id = { name: 'ID', text: 'id of the session' };
 const pathOf = (call: CliCall): string =>
   `/imap-sessions/${encodeURIComponent(call.args[0] ?? '')}`;

@@ -27,8 +27,8 @@ export const accountEvents = {
     'A',
     'notice',
     'security',
-    ['acc'],
-    'The password of an account was set.',
+    ['acc', 'apr'],
+    'The password of an account was set: its first one, or a new one that two administrators agreed on.',
   ),
   'account.alias-added': eventSpec(
     'A',

@@ -21,8 +21,8 @@ export const sessionEvents = {
     'B',
     'notice',
     'security',
-    ['ses'],
-    'An administrator ended the session of somebody else.',
+    ['ses', 'acc'],
+    'An administrator ended the session of an account: named by its connection and, once signed in, as in its other events.',
   ),
   'access.denied': eventSpec(
     'B',
