@@ -4,11 +4,16 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Committer } from '../archive/committer/types.ts';
 import { PostsealError } from '../kernel/errors.ts';
-import type { EventId, PersonId, SessionId } from '../kernel/ids.ts';
+import type { CustodianId, EventId, PersonId, SessionId } from '../kernel/ids.ts';
 import type { Secret } from '../kernel/secret.ts';
 import type { Clock } from '../kernel/time.ts';
 import type { Pseudonyms } from '../ledger/event/actor-keys.store.ts';
-import { type Actor, type EventObject, systemActor } from '../ledger/event/draft.ts';
+import {
+  type Actor,
+  type EventDraft,
+  type EventObject,
+  systemActor,
+} from '../ledger/event/draft.ts';
 import type { Account, MailboxService } from '../mailbox/types.ts';
 import type { Database } from '../platform/postgres/database.ts';
 import { CredentialCache } from './credential-cache.ts';
@@ -79,6 +84,8 @@ const sessionLifeSeconds = 12 * 3600;
 type Subject = {
   readonly owner: CredentialOwner;
   readonly object: EventObject;
+  /** Whose side records hold what is personal. */
+  readonly custodian: CustodianId | PersonId;
   readonly active: boolean;
 };
 
@@ -105,6 +112,42 @@ function nameKeyOf(deps: Deps, name: string, subject: Subject | undefined): stri
 
 const nobody: Actor = { role: 'unknown', p: 'unknown', auth: 'password' };
 
+/** A failed attempt as an event: the address as a hash of the day, and sealed for the subject if there is one. */
+function failedDraft(
+  deps: Deps,
+  attempt: Attempt,
+  subject: Subject | undefined,
+  reason: string,
+): EventDraft {
+  const { ip, listener, tls, mechanism } = attempt.context;
+  const now = deps.clock.now();
+  const name = deps.unknownNames.hash(attempt.name, now);
+  return {
+    op: 'session.sign-in-failed',
+    outcome: 'denied',
+    actor: nobody,
+    objects: subject === undefined ? [] : [subject.object],
+    fields: {
+      ...{ reason, listener, tls, mechanism },
+      ...(ip === localAddress ? {} : { from: deps.unknownNames.addressHash(ip, now) }),
+      ...(subject === undefined ? { name } : {}),
+    },
+    ...(subject === undefined
+      ? {}
+      : { personal: [{ slot: 'ip', subject: subject.custodian, value: ip }] }),
+  };
+}
+
+/** Without the key service nothing can be sealed; the failure is recorded all the same. */
+async function recordFailed(deps: Deps, draft: EventDraft): Promise<void> {
+  try {
+    await deps.committer.record(draft);
+  } catch (error) {
+    if (!(error instanceof PostsealError && error.code === 'key.unavailable')) throw error;
+    await deps.committer.record({ ...draft, personal: [] });
+  }
+}
+
 /** Records the refusal, then throws it. */
 async function refuse(
   deps: Deps,
@@ -112,15 +155,7 @@ async function refuse(
   subject: Subject | undefined,
   reason: 'credentials' | 'disabled' | 'locked',
 ): Promise<never> {
-  const { listener, tls, mechanism } = attempt.context;
-  const name = deps.unknownNames.hash(attempt.name, deps.clock.now());
-  await deps.committer.record({
-    op: 'session.sign-in-failed',
-    outcome: 'denied',
-    actor: nobody,
-    objects: subject === undefined ? [] : [subject.object],
-    fields: { reason, listener, tls, mechanism, ...(subject === undefined ? { name } : {}) },
-  });
+  await recordFailed(deps, failedDraft(deps, attempt, subject, reason));
   // Who asks from outside is not told that the account exists and is disabled.
   throw new PostsealError(reason === 'locked' ? 'access.locked' : 'access.credentials');
 }
@@ -190,6 +225,7 @@ async function signInAccount(deps: Deps, input: Attempt): Promise<SignedIn> {
     account && {
       owner: { kind: 'account', id: account.id },
       object: { t: 'acc', id: account.id },
+      custodian: account.custodian,
       active: account.state === 'active',
     },
   );
@@ -224,6 +260,7 @@ async function signInPerson(
     person && {
       owner: { kind: 'person', id: person.id },
       object: { t: 'per', id: person.id },
+      custodian: person.id,
       active: person.state === 'active',
     },
   );

@@ -1,6 +1,7 @@
 // What the ledger keeps of a login name that nobody has, which is often a password typed into the wrong
 // field: a hash under a key of the day, so that repeats can be counted. The key lives in memory only and is
-// ratcheted forward at midnight (UTC), so yesterday's hashes can be tried against nothing any more.
+// ratcheted forward at midnight (UTC), so yesterday's hashes can be tried against nothing any more. Addresses
+// of peers that are refused before they are anybody are kept the same way.
 // Source of truth: docs/security/sign-in.md; hash: docs/formats/leaf.md.
 import { createHmac } from 'node:crypto';
 import type { UnixMs } from '../kernel/time.ts';
@@ -38,6 +39,11 @@ export class UnknownNames {
   hash(name: string, now: UnixMs): string {
     this.#advance(now);
     return unknownNameHash(this.#key, name.toLowerCase());
+  }
+
+  /** Of a peer's address: 64 hex digits, equal on one day for one address. */
+  addressHash(address: string, now: UnixMs): string {
+    return this.hash(`address\0${address}`, now);
   }
 
   /** Today's link, for a process that starts now. */

@@ -5,9 +5,12 @@ import { createSignIn, type SignInContext } from '../../src/access/sign-in.ts';
 import { SignInThrottle } from '../../src/access/throttle.ts';
 import { Turns } from '../../src/access/turns.ts';
 import { UnknownNames } from '../../src/access/unknown-names.ts';
+import type { EventId, KeyId } from '../../src/kernel/ids.ts';
 import { Secret } from '../../src/kernel/secret.ts';
 import type { UnixMs } from '../../src/kernel/time.ts';
 import { systemActor } from '../../src/ledger/event/draft.ts';
+import { openSide } from '../../src/ledger/event/side-record.ts';
+import { createSideKeyring, sideCipher } from '../../src/vault/keys/side-keyring.ts';
 import { type AccessStage, atSocket, openAccessStage, passwordOf } from './stage.ts';
 
 let stage: AccessStage;
@@ -120,6 +123,57 @@ describe('an account', () => {
     await expect(signIn('bare@example.com', 'a password that nobody has')).rejects.toMatchObject({
       code: 'access.credentials',
     });
+  });
+});
+
+describe('where a failed try came from', () => {
+  const name = 'tried@example.com';
+  const ip = '198.51.100.23';
+  const tryFrom = (context: SignInContext, tried = name) =>
+    expect(signIn(tried, 'a wrong password', context)).rejects.toMatchObject({
+      code: 'access.credentials',
+    });
+
+  test('is sealed for the account, and hashed for everybody alike', async () => {
+    const account = await stage.account(name, right);
+    const events = await stage.eventsOf(async () => {
+      await tryFrom(from(ip));
+      await tryFrom(from(ip), 'nobody@example.com');
+      await tryFrom(from('198.51.100.24'));
+    });
+    const [known, unknown, elsewhere] = events.map(({ f }) => f['from']);
+    expect(known).toMatch(/^[0-9a-f]{64}$/);
+    expect(unknown).toBe(known);
+    expect(elsewhere).not.toBe(known);
+    expect(events.map(({ text }) => text).join()).not.toContain('198.51.100');
+    const { id, pii } = JSON.parse(events[0]?.text ?? '') as {
+      id: EventId;
+      pii: { slot: string; commit: string }[];
+    };
+    expect(pii.map(({ slot }) => slot)).toEqual(['ip']);
+    expect(events[1]?.text).not.toContain('"pii"');
+    const { rows } = await stage.db.database.pool.query<{ key_id: KeyId; sealed: Buffer }>(
+      'SELECT key_id, sealed FROM audit_side WHERE event_id = $1 AND subject = $2',
+      [id, account.custodian],
+    );
+    const keyring = createSideKeyring(stage.services.keys);
+    await keyring.load([account.custodian]);
+    const { key } = keyring.keyFor(account.custodian) ?? {};
+    const [row] = rows;
+    if (row === undefined || key === undefined) throw new Error('nothing is sealed');
+    const side = { event: id, slot: 'ip', subject: account.custodian, keyId: row.key_id };
+    const opened = openSide({ ...side, sealed: row.sealed }, pii[0]?.commit ?? '', key, sideCipher);
+    expect(opened).toBe(ip);
+  });
+
+  test('is hashed at least while nothing can be sealed', async () => {
+    const account = await stage.account('unsealed@example.com', right);
+    await stage.stopKeys();
+    const events = await stage.eventsOf(() => tryFrom(from(ip), account.name));
+    await stage.startKeys();
+    expect(events.map(({ op, obj, f }) => [op, obj, typeof f['from']])).toEqual([
+      ['session.sign-in-failed', [{ t: 'acc', id: account.id }], 'string'],
+    ]);
   });
 });
 

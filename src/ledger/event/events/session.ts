@@ -14,7 +14,7 @@ export const sessionEvents = {
     'warning',
     'security',
     ['acc', 'per'],
-    'A sign-in failed; an unknown name is kept only as a keyed hash of the day.',
+    'A sign-in failed; an unknown name and the address are keyed hashes of the day, the address is also sealed for a known subject.',
   ),
   'session.ended': eventSpec('B', 'info', 'security', ['ses'], 'A session ended.'),
   'session.kicked': eventSpec(
