@@ -1,6 +1,5 @@
 // A command is a row: its names, where it may stand, what it does to sequence numbers, how it is read
 // and what it does (RFC 9051 §6). It is read to its end, then its state is checked, then it runs.
-import type { MailboxId } from '../kernel/ids.ts';
 import type { AppendHead } from './wire/decode-append.ts';
 import type { Decoder } from './wire/decoder.ts';
 import type { LiteralStart } from './wire/raw-command.ts';
@@ -55,15 +54,14 @@ export interface StreamSpec<H> {
   /** Reads up to the literal. */
   parseHead(dec: Decoder): H;
   /**
-   * Says where the octets go. Throws `ImapError` to refuse the literal before one of them is taken.
+   * Looks whether the octets may come. Throws `ImapError` to refuse the literal before one is taken.
    */
-  admit(session: Session, head: H, literal: LiteralStart): Promise<MailboxId>;
+  admit(session: Session, head: H, literal: LiteralStart): Promise<void>;
   /** Takes the octets; what it returns finishes the command once its line has ended well. */
   receive(
     session: Session,
     incoming: {
       readonly head: H;
-      readonly mailbox: MailboxId;
       readonly literal: LiteralStart;
       readonly octets: AsyncIterable<Uint8Array>;
     },

@@ -147,10 +147,10 @@ export class Connection {
     policy: Extract<LiteralPolicy, { kind: 'stream' }>,
     literal: LiteralStart,
   ): Promise<void> {
-    const { command, head, stream, mailbox } = policy;
+    const { command, head, stream } = policy;
     const watch = startWatch(this.#session);
     const octets = new LiteralOctets(this.#input);
-    const outcome = await stream.receive(this.#session, { head, mailbox, literal, octets }).then(
+    const outcome = await stream.receive(this.#session, { head, literal, octets }).then(
       (received) => ({ received }),
       (error: unknown) => ({ error }),
     );

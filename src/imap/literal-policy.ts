@@ -1,7 +1,6 @@
 // What becomes of a literal, decided when it is announced and from the command's head alone (RFC 9051
 // §4.3): a message is streamed, an argument is kept if it is small, anything else is refused before it
 // costs memory.
-import type { MailboxId } from '../kernel/ids.ts';
 import { checkState, readHead, type CommandHead } from './dispatcher.ts';
 import type { Session } from './session.ts';
 import type { AppendHead } from './wire/decode-append.ts';
@@ -22,10 +21,9 @@ export type LiteralPolicy =
       readonly command: CommandHead;
       readonly head: AppendHead;
       readonly stream: StreamSpec<AppendHead>;
-      readonly mailbox: MailboxId;
     };
 
-type StreamHead = Omit<Extract<LiteralPolicy, { kind: 'stream' }>, 'mailbox'>;
+type StreamHead = Extract<LiteralPolicy, { kind: 'stream' }>;
 
 /** Decides; throws what `admit`, the state or the grammar says, which refuses the literal too. */
 export async function decideLiteral(
@@ -36,8 +34,8 @@ export async function decideLiteral(
   const streamed = session.state === 'not-authenticated' ? null : streamHead(session, raw);
   if (streamed !== null) {
     checkState(session, streamed.command.row);
-    const mailbox = await streamed.stream.admit(session, streamed.head, literal);
-    return { ...streamed, mailbox };
+    await streamed.stream.admit(session, streamed.head, literal);
+    return streamed;
   }
   const { literalBytesMax } = session.deps.settings;
   const most =

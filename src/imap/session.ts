@@ -1,7 +1,6 @@
 // One client's conversation: its state (RFC 9051 §3), what it switched on, and the doors to its
 // connection that commands may use. No socket is touched here.
 import { randomUUID } from 'node:crypto';
-import type { MailboxId } from '../kernel/ids.ts';
 import { InvariantViolation } from '../kernel/errors.ts';
 import type { AccountView } from '../mailbox/types.ts';
 import type { SignedIn } from '../access/sign-in.ts';
@@ -140,14 +139,6 @@ export class Session {
 
   get account(): AccountView {
     return this.#signedInState().account;
-  }
-
-  /** The mailbox of that name, or null. INBOX is known without asking. */
-  async folder(name: string): Promise<{ readonly id: MailboxId; readonly name: string } | null> {
-    const { account } = this;
-    if (name === 'INBOX') return { id: account.account.inbox, name };
-    const found = await account.find(name);
-    return found?.id === undefined ? null : { id: found.id, name: found.name };
   }
 
   get mailbox(): SelectedMailbox {

@@ -1,5 +1,6 @@
 // The STATUS response (RFC 9051 §7.3.4): shared by STATUS and LIST RETURN (STATUS …).
-import type { StatusCounts } from '../mailbox/types.ts';
+import { assert } from '../kernel/errors.ts';
+import type { StatusCounts, StatusWish } from '../mailbox/types.ts';
 import type { Session } from './session.ts';
 import type { StatusItem } from './wire/decode-status.ts';
 
@@ -7,7 +8,10 @@ type Value = (counts: StatusCounts, session: Session) => number;
 
 const values: Readonly<Record<StatusItem, Value>> = {
   MESSAGES: (c) => c.messages,
-  RECENT: (c) => c.recent,
+  RECENT: ({ recent }) => {
+    assert(recent !== undefined, '\\Recent was asked for');
+    return recent;
+  },
   UIDNEXT: (c) => c.uidNext,
   UIDVALIDITY: (c) => c.uidValidity,
   UNSEEN: (c) => c.unseen,
@@ -16,6 +20,11 @@ const values: Readonly<Record<StatusItem, Value>> = {
   HIGHESTMODSEQ: (c) => c.highestModSeq,
   APPENDLIMIT: (_c, session) => session.deps.settings.messageBytesMax,
 };
+
+/** What must be read for these items. */
+export function wishOf(items: readonly StatusItem[]): StatusWish {
+  return { recent: items.includes('RECENT') };
+}
 
 export function writeStatus(
   session: Session,

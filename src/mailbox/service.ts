@@ -10,6 +10,8 @@ import type { HintBus } from '../platform/hints/hint-bus.ts';
 import type { OpenGrant } from '../vault/keys/types.ts';
 import { createAccountView } from './account/account-view.ts';
 import { readAccount, readAccountByAddress, readAccounts } from './account/directory-read.store.ts';
+import { KeptByBytes } from './account/kept-by-bytes.ts';
+import { SealedTrees } from './account/sealed-trees.ts';
 import { Turns } from './account/turns.ts';
 import { mailboxesDraft } from './drafts.ts';
 import { MessageErasure } from './message-erasure.ts';
@@ -48,6 +50,8 @@ export interface MailboxDeps extends Pick<
   readonly stateBytesMax?: number;
   /** Messages whose facts are kept in memory; default 131,072, which is some 13 MB. */
   readonly factsMax?: number;
+  /** Bytes of folder trees that may stay in memory, sealed and opened each; default 16 MiB. */
+  readonly treeBytesMax?: number;
   /** See Room.trustMs; default 1,000. Hints of other processes are quicker than that. */
   readonly trustMs?: number;
   /** Changed messages after which a snapshot is written, at least; default 1,000. */
@@ -58,6 +62,7 @@ export interface MailboxDeps extends Pick<
 
 export const stateBytesDefault = 64 * 1024 * 1024;
 const factsMaxDefault = 131_072;
+const treeBytesDefault = 16 * 1024 * 1024;
 const trustMsDefault = 1_000;
 
 export const defaultFolders: readonly (readonly [name: string, specialUse: SpecialUse])[] = [
@@ -71,6 +76,7 @@ export const defaultFolders: readonly (readonly [name: string, specialUse: Speci
 export function createMailboxService(deps: MailboxDeps): MailboxService {
   const { db, hints } = deps;
   const bytesMax = deps.stateBytesMax ?? stateBytesDefault;
+  const treeBytesMax = deps.treeBytesMax ?? treeBytesDefault;
   const ignore = (): void => {
     // A snapshot that was not written is written at the next occasion.
   };
@@ -90,6 +96,8 @@ export function createMailboxService(deps: MailboxDeps): MailboxService {
       changesMin: deps.snapshotChanges ?? snapshotChangesDefault,
       onError: deps.onBackgroundError ?? ignore,
     }),
+    trees: new SealedTrees(db.pool, treeBytesMax),
+    opened: new KeptByBytes(treeBytesMax),
     treeTurns: new Turns(),
     trustMs: deps.trustMs ?? trustMsDefault,
   });
@@ -197,10 +205,11 @@ class Service implements MailboxService {
   }
 
   appendPart(input: AppendInput): Part<Appended> {
-    const { custodian, mailbox, record, flags, internalDate } = input;
+    const { custodian, mailbox, nameTag, record, flags, internalDate } = input;
     return part(appendKind, {
       custodian,
       mailbox,
+      nameTag,
       recordId: record.recordId,
       recordNo: record.recordNo,
       size: record.size,

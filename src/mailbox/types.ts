@@ -57,11 +57,29 @@ export interface FolderInfo {
   readonly hasChildren: boolean;
 }
 
+/** A mailbox that was asked for by its name. */
+export interface Place {
+  readonly id: MailboxId;
+  /** As it is stored: NFC, `INBOX` in capitals. */
+  readonly name: string;
+  /**
+   * Keyed hash of the name, hex. Whoever does something there gives it along, and gets `mailbox.unknown`
+   * if the mailbox no longer has that name. Undefined for INBOX, which never moves.
+   */
+  readonly nameTag: string | undefined;
+}
+
+/** \Recent is dearer than all other counts: it is read only when asked for. */
+export interface StatusWish {
+  readonly recent: boolean;
+}
+
 export interface StatusCounts {
   readonly messages: number;
   readonly unseen: number;
   readonly deleted: number;
-  readonly recent: number;
+  /** Undefined if not asked for. */
+  readonly recent: number | undefined;
   /** Octets of all messages. */
   readonly size: number;
   readonly uidNext: Uid;
@@ -117,6 +135,8 @@ export interface MailboxService {
 export interface AppendInput {
   readonly custodian: CustodianId;
   readonly mailbox: MailboxId;
+  /** See Place. */
+  readonly nameTag?: string | undefined;
   readonly record: {
     readonly recordId: RecordId;
     readonly recordNo: RecordNo;
@@ -137,9 +157,19 @@ export interface Appended {
 export interface AccountView {
   readonly account: Account;
   /** Sorted by name, INBOX first; names that are only subscribed and missing parents included. */
-  folders(): Promise<FolderInfo[]>;
+  folders(): Promise<readonly FolderInfo[]>;
   /** The mailbox of that name, in any case for INBOX. */
   find(name: string): Promise<FolderInfo | undefined>;
+  /**
+   * The mailbox of that name, as this process last knew it: it may have been renamed or deleted by
+   * another one since. Undefined only when there is none. `now`: as it is now.
+   */
+  place(name: string, look?: { readonly now: boolean }): Promise<Place | undefined>;
+  /**
+   * Does something at the mailbox of that name. `act` gives the `nameTag` along; when it gets
+   * `mailbox.unknown`, the name is looked for again. Undefined when there is no such mailbox.
+   */
+  at<T>(name: string, act: (place: Place) => Promise<T>): Promise<T | undefined>;
   /** Missing parents are made too. @throws PostsealError `mailbox.exists`, `mailbox.name`. */
   create(name: string, actor: Actor, specialUse?: SpecialUse): Promise<FolderInfo>;
   /** Children stay. @throws PostsealError `mailbox.unknown`, `mailbox.protected` for INBOX. */
@@ -147,15 +177,25 @@ export interface AccountView {
   /** Children go along; of INBOX the messages move and INBOX stays. */
   rename(from: string, to: string, actor: Actor): Promise<void>;
   subscribe(name: string, on: boolean, actor: Actor): Promise<void>;
-  status(id: MailboxId): Promise<StatusCounts>;
+  /** Everything unless told otherwise. @throws PostsealError `mailbox.unknown`. */
+  status(id: MailboxId, want?: StatusWish, nameTag?: string): Promise<StatusCounts>;
   /** For LIST-STATUS: one statement for all. Mailboxes that are gone are missing in the answer. */
-  statuses(ids: readonly MailboxId[]): Promise<ReadonlyMap<MailboxId, StatusCounts>>;
+  statuses(
+    ids: readonly MailboxId[],
+    want?: StatusWish,
+  ): Promise<ReadonlyMap<MailboxId, StatusCounts>>;
   /**
    * Flag names to bits in that mailbox, with new keywords allotted (for APPEND, before the part).
    * @throws PostsealError `limit.reached` when the mailbox has no bit left.
    */
-  flagBits(id: MailboxId, names: readonly FlagName[], actor: Actor): Promise<number>;
-  open(id: MailboxId, mode: 'read-write' | 'read-only'): Promise<MailboxView>;
+  flagBits(
+    id: MailboxId,
+    names: readonly FlagName[],
+    actor: Actor,
+    nameTag?: string,
+  ): Promise<number>;
+  /** @throws PostsealError `mailbox.unknown`. */
+  open(id: MailboxId, mode: 'read-write' | 'read-only', nameTag?: string): Promise<MailboxView>;
   /** Forgets the names key. */
   close(): void;
 }
@@ -230,6 +270,8 @@ export interface StoreResult {
 export interface CopyInput {
   readonly uids: readonly Uid[];
   readonly to: MailboxId;
+  /** See Place. */
+  readonly toNameTag?: string | undefined;
   readonly actor: Actor;
 }
 

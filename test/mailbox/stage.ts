@@ -49,6 +49,7 @@ export interface Process {
 export interface ProcessOptions {
   readonly trustMs?: number;
   readonly stateBytesMax?: number;
+  readonly treeBytesMax?: number;
   readonly snapshotChanges?: number;
   readonly hints?: HintBus;
 }
@@ -126,6 +127,7 @@ async function startProcess(
     hints,
     // Without a wire between the test's processes every read asks the database.
     trustMs: options.trustMs ?? 0,
+    ...(options.treeBytesMax === undefined ? {} : { treeBytesMax: options.treeBytesMax }),
     ...(options.stateBytesMax === undefined ? {} : { stateBytesMax: options.stateBytesMax }),
     ...(options.snapshotChanges === undefined ? {} : { snapshotChanges: options.snapshotChanges }),
     onBackgroundError: (error) => {
@@ -184,7 +186,7 @@ export async function append(
   process: Process,
   account: Account,
   mailbox: MailboxId,
-  message: { flags?: number; size?: number; recordNo?: number } = {},
+  message: { flags?: number; size?: number; recordNo?: number; nameTag?: string | undefined } = {},
 ): Promise<Appended> {
   const recordId = randomUUID() as RecordId;
   const { outputs } = await process.committer.commit({
@@ -204,6 +206,7 @@ export async function append(
       process.service.appendPart({
         custodian: account.custodian,
         mailbox,
+        nameTag: message.nameTag,
         record: {
           recordId,
           recordNo: (message.recordNo ?? 0) as RecordNo,
@@ -230,6 +233,21 @@ export function appendMany(
       append(process, account, mailbox, { flags, recordNo: i }),
     ),
   );
+}
+
+/** How often the process asked PostgreSQL outside of its commits while `work` ran. */
+export async function statementsOf(
+  process: Process,
+  work: () => Promise<unknown>,
+): Promise<number> {
+  let statements = 0;
+  const count = (): void => {
+    statements += 1;
+  };
+  process.database.pool.on('acquire', count);
+  await work();
+  process.database.pool.off('acquire', count);
+  return statements;
 }
 
 /** What a session sees, message by message. */

@@ -8,8 +8,8 @@ import {
   type StreamSpec,
 } from '../command.ts';
 import type { Session } from '../session.ts';
-import type { MailboxId } from '../../kernel/ids.ts';
-import type { PreparedRecord } from '../../archive/types.ts';
+import type { IngestInput, PreparedRecord } from '../../archive/types.ts';
+import type { Place } from '../../mailbox/types.ts';
 import { type AppendHead, expectAppendHead } from '../wire/decode-append.ts';
 import type { Decoder } from '../wire/decoder.ts';
 import { ImapError } from '../wire/imap-error.ts';
@@ -47,33 +47,46 @@ function parseHead(dec: Decoder): AppendHead {
   return expectAppendHead(dec);
 }
 
-async function admit(
-  session: Session,
-  head: AppendHead,
-  literal: LiteralStart,
-): Promise<MailboxId> {
+async function admit(session: Session, head: AppendHead, literal: LiteralStart): Promise<void> {
   if (literal.size > session.deps.settings.messageBytesMax) {
     throw new ImapError('NO', 'TOOBIG', 'The message is too large');
   }
   if (literal.size === 0) throw new ImapError('NO', 'CANNOT', 'The message is empty');
-  const folder = await session.folder(head.mailbox);
-  if (folder === null) throw new ImapError('NO', 'TRYCREATE', 'There is no such mailbox');
-  return folder.id;
+  // What is not taken whole can be stored once only: there the name had better be right.
+  const now = literal.size > wholeBytesMax;
+  if ((await session.account.place(head.mailbox, { now })) === undefined) throw noMailbox();
+}
+
+function noMailbox(): ImapError {
+  return new ImapError('NO', 'TRYCREATE', 'There is no such mailbox');
 }
 
 async function receive(session: Session, incoming: Incoming): Promise<ReceivedLiteral> {
-  const { literal, octets, head, mailbox } = incoming;
-  const record = await session.deps.archive.prepare({
-    custodian: session.signedIn.account.custodian,
-    source: 'append',
-    bytes: literal.size <= wholeBytesMax ? await whole(octets, literal.size) : octets,
-    size: literal.size,
-  });
+  const { literal, octets, head } = incoming;
+  const { size } = literal;
+  const prepare = (bytes: IngestInput['bytes']): Promise<PreparedRecord> => {
+    const { custodian } = session.signedIn.account;
+    return session.deps.archive.prepare({ custodian, source: 'append', bytes, size });
+  };
+  const bytes = size <= wholeBytesMax ? await whole(octets, size) : undefined;
+  let record = await prepare(bytes ?? octets);
+  let used = false;
   return {
     abandon: () => record.discard(),
     finish: async () => {
       try {
-        return await commit(session, { head, id: mailbox, record });
+        const done = await session.account.at(head.mailbox, async (place) => {
+          if (used) {
+            // The name has gone over to another mailbox, and what was refused is not stored again.
+            await record.discard();
+            if (bytes === undefined) throw noMailbox();
+            record = await prepare(bytes);
+          }
+          used = true;
+          return commit(session, { head, place, record });
+        });
+        if (done === undefined) throw noMailbox();
+        return done;
       } catch (error) {
         await record.discard();
         throw error;
@@ -94,12 +107,14 @@ async function whole(octets: AsyncIterable<Uint8Array>, size: number): Promise<U
 
 async function commit(
   session: Session,
-  message: { readonly head: AppendHead; readonly id: MailboxId; readonly record: PreparedRecord },
+  message: { readonly head: AppendHead; readonly place: Place; readonly record: PreparedRecord },
 ): Promise<Completion> {
-  const { head, id, record } = message;
+  const { head, place, record } = message;
+  const { id, nameTag } = place;
   const { deps, signedIn, account } = session;
   const { actor } = signedIn;
-  const flags = head.flags.length === 0 ? 0 : await account.flagBits(id, [...head.flags], actor);
+  const flags =
+    head.flags.length === 0 ? 0 : await account.flagBits(id, head.flags, actor, nameTag);
   const { custodian } = signedIn.account;
   const { outputs } = await deps.committer.commit({
     events: [
@@ -119,6 +134,7 @@ async function commit(
       deps.mailboxes.appendPart({
         custodian,
         mailbox: id,
+        nameTag,
         record,
         flags,
         internalDate: head.date?.at ?? deps.clock.now(),

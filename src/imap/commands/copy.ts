@@ -1,8 +1,7 @@
 // COPY and MOVE (RFC 9051 §6.4.7, §6.4.8; RFC 4315 §3, RFC 6851).
 import { type Command, command, type CommandCall, type Completion } from '../command.ts';
 import type { Session } from '../session.ts';
-import type { CopyResult } from '../../mailbox/types.ts';
-import type { MailboxId } from '../../kernel/ids.ts';
+import type { CopyInput, CopyResult } from '../../mailbox/types.ts';
 import { expectMailbox } from '../wire/decode-mailbox.ts';
 import { expectNumSet } from '../wire/decode-set.ts';
 import type { Decoder } from '../wire/decoder.ts';
@@ -22,10 +21,8 @@ export const copy: Command = command({
   rfc: 'RFC 9051 §6.4.7',
   parse: parseCopy,
   run: async (session, args): Promise<Completion> => {
-    const to = await target(session, args.mailbox);
-    const uids = session.mailbox.resolve(args.set, session.saved).uids();
-    if (uids.length === 0) return { text: 'Nothing to copy' };
-    const result = await session.mailbox.view.copy({ uids, to, actor: session.signedIn.actor });
+    const result = await transfer(session, args, (input) => session.mailbox.view.copy(input));
+    if (result === null) return { text: 'Nothing to copy' };
     return { ...codeOf(result), text: 'Copied' };
   },
 });
@@ -39,10 +36,8 @@ export const move: Command = command({
   parse: parseCopy,
   run: async (session, args): Promise<Completion> => {
     session.mailbox.assertWritable();
-    const to = await target(session, args.mailbox);
-    const uids = session.mailbox.resolve(args.set, session.saved).uids();
-    if (uids.length === 0) return { text: 'Nothing to move' };
-    const result = await session.mailbox.view.move({ uids, to, actor: session.signedIn.actor });
+    const result = await transfer(session, args, (input) => session.mailbox.view.move(input));
+    if (result === null) return { text: 'Nothing to move' };
     // RFC 6851 §4.3: the new uids are told before the old ones vanish.
     const { code } = codeOf(result);
     if (code !== undefined) session.out.enc.raw(`* OK [${code}] Moved\r\n`);
@@ -57,10 +52,21 @@ function parseCopy(dec: Decoder, call: CommandCall): CopyArguments {
   return { set, mailbox: expectMailbox(dec) };
 }
 
-async function target(session: Session, name: string): Promise<MailboxId> {
-  const folder = await session.folder(name);
-  if (folder === null) throw new ImapError('NO', 'TRYCREATE', 'There is no such mailbox');
-  return folder.id;
+/** Null when the set names no message. */
+async function transfer(
+  session: Session,
+  args: CopyArguments,
+  act: (input: CopyInput) => Promise<CopyResult>,
+): Promise<CopyResult | null> {
+  const { account, signedIn } = session;
+  const result = await account.at(args.mailbox, async ({ id: to, nameTag: toNameTag }) => {
+    const uids = session.mailbox.resolve(args.set, session.saved).uids();
+    if (uids.length > 0) return act({ uids, to, toNameTag, actor: signedIn.actor });
+    // Nobody else looks whether the target is still there.
+    return (await account.place(args.mailbox, { now: true })) === undefined ? undefined : null;
+  });
+  if (result === undefined) throw new ImapError('NO', 'TRYCREATE', 'There is no such mailbox');
+  return result;
 }
 
 /** COPYUID pairs by position, so both sets keep the order of the result. */

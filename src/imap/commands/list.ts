@@ -3,7 +3,7 @@ import { type CapabilityRow, command, signedInStates } from '../command.ts';
 import { type ListedFolder, matchList, matchLsub } from '../list-match.ts';
 import { writeList } from '../list-response.ts';
 import type { Session } from '../session.ts';
-import { writeStatus } from '../status-response.ts';
+import { wishOf, writeStatus } from '../status-response.ts';
 import { expectListArguments, type ListArguments } from '../wire/decode-list.ts';
 import { expectListPattern, expectMailbox } from '../wire/decode-mailbox.ts';
 import type { StatusItem } from '../wire/decode-status.ts';
@@ -79,7 +79,7 @@ async function writeWithStatus(
   items: readonly StatusItem[],
 ): Promise<void> {
   const ids = listed.map(({ folder }) => folder?.id).filter((id) => id !== undefined);
-  const counts = await session.account.statuses(ids);
+  const counts = await session.account.statuses(ids, wishOf(items));
   if (items.includes('HIGHESTMODSEQ')) await session.enable('CONDSTORE');
   for (const line of listed) {
     writeList(session.out.enc, line);

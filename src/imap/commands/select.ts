@@ -38,14 +38,18 @@ async function open(
     throw new ImapError('BAD', 'CLIENTBUG', 'QRESYNC is not enabled');
   }
   if (args.condstore) await session.enable('CONDSTORE');
-  const folder = await session.folder(args.mailbox);
-  if (folder === null) {
+  const { account } = session;
+  const mailbox = await account.at(
+    args.mailbox,
+    async ({ id, name, nameTag }) =>
+      new SelectedMailbox(await account.open(id, mode, nameTag), name),
+  );
+  if (mailbox === undefined) {
     throw new ImapError('NO', 'NONEXISTENT', 'There is no such mailbox');
   }
-  const mailbox = new SelectedMailbox(await session.account.open(folder.id, mode), folder.name);
   session.select(mailbox);
   tell(session, mailbox);
-  if (session.rev2) writeList(session.out.enc, { name: folder.name, attributes: [] });
+  if (session.rev2) writeList(session.out.enc, { name: mailbox.name, attributes: [] });
   recordSelection(session, mailbox);
   if (args.qresync !== null) await tellResync(session, mailbox, args.qresync);
   return { code: mode === 'read-only' ? 'READ-ONLY' : 'READ-WRITE', text: 'Selected' };

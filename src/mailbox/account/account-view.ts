@@ -1,4 +1,6 @@
-// AccountView: the folder tree of one account for one signed-in session, which holds the names key.
+// AccountView: the folder tree of one account for one signed-in session, which holds the names key. What
+// this process keeps of trees is only where it looks first (sealed-trees.ts); whatever an answer rests on
+// was read or locked after the command came.
 import { PostsealError } from '../../kernel/errors.ts';
 import type { MailboxId, Uid } from '../../kernel/ids.ts';
 import type { Actor } from '../../ledger/event/draft.ts';
@@ -12,20 +14,20 @@ import type {
   FlagName,
   FolderInfo,
   MailboxView,
+  Place,
   SpecialUse,
   StatusCounts,
+  StatusWish,
 } from '../types.ts';
 import { openView } from '../view/session-view.ts';
-import { readStatuses, readTree } from './directory-read.store.ts';
-import {
-  listFolders,
-  planCreate,
-  planRemove,
-  planRename,
-  planSubscribe,
-  type Tree,
-} from './folder-plan.ts';
+import { readStatuses } from './directory-read.store.ts';
+import { planCreate, planRemove, planRename, planSubscribe } from './folder-plan.ts';
+import { type OpenedTree, openTree } from './opened-tree.ts';
 import { changeTree } from './tree-change.ts';
+
+/** Names that change their mailbox while a command looks for it: more often is no coincidence. */
+const looksMax = 5;
+const everything: StatusWish = { recent: true };
 
 /** Takes the sealer over: `close` destroys its key. */
 export function createAccountView(
@@ -40,8 +42,7 @@ class SessionAccountView implements AccountView {
   readonly account: Account;
   readonly #room: Room;
   readonly #sealer: SealerOnDemand;
-  /** Opened names by the bytes of their cell, which a rename changes. */
-  #names = new Map<string, string>();
+  #closed = false;
 
   constructor(room: Room, account: Account, sealer: SealerOnDemand) {
     this.account = account;
@@ -49,13 +50,31 @@ class SessionAccountView implements AccountView {
     this.#sealer = sealer;
   }
 
-  async folders(): Promise<FolderInfo[]> {
-    return listFolders(await this.#tree());
+  async folders(): Promise<readonly FolderInfo[]> {
+    return (await this.#tree()).list;
   }
 
   async find(name: string): Promise<FolderInfo | undefined> {
     const wanted = lookupName(name);
     return (await this.folders()).find((folder) => folder.name === wanted);
+  }
+
+  async place(name: string, look = { now: false }): Promise<Place | undefined> {
+    const known = look.now ? undefined : await this.#place(name, 'known');
+    return known ?? this.#place(name, 'read');
+  }
+
+  async at<T>(name: string, act: (place: Place) => Promise<T>): Promise<T | undefined> {
+    let place = await this.place(name);
+    for (let looks = 1; place !== undefined; looks += 1) {
+      try {
+        return await act(place);
+      } catch (error) {
+        if (looks >= looksMax || !isElsewhere(error, place)) throw error;
+        place = await this.#place(name, 'read');
+      }
+    }
+    return undefined;
   }
 
   async create(name: string, actor: Actor, specialUse?: SpecialUse): Promise<FolderInfo> {
@@ -79,28 +98,49 @@ class SessionAccountView implements AccountView {
     return this.#change('mailbox.subscribed', actor, (tree) => planSubscribe(tree, name, on));
   }
 
-  async status(id: MailboxId): Promise<StatusCounts> {
-    const counts = (await this.statuses([id])).get(id);
-    if (counts === undefined) throw new PostsealError('mailbox.unknown', { mailbox: id });
+  async status(
+    id: MailboxId,
+    want: StatusWish = everything,
+    nameTag?: string,
+  ): Promise<StatusCounts> {
+    const counts = (await this.#statuses([id], want)).get(id);
+    if (counts === undefined || (nameTag !== undefined && counts.nameTag !== nameTag)) {
+      throw new PostsealError('mailbox.unknown', { mailbox: id });
+    }
     return counts;
   }
 
-  statuses(ids: readonly MailboxId[]): Promise<ReadonlyMap<MailboxId, StatusCounts>> {
-    return readStatuses(this.#room.db.pool, this.account.custodian, ids);
+  statuses(
+    ids: readonly MailboxId[],
+    want: StatusWish = everything,
+  ): Promise<ReadonlyMap<MailboxId, StatusCounts>> {
+    return this.#statuses(ids, want);
   }
 
-  async flagBits(id: MailboxId, names: readonly FlagName[], actor: Actor): Promise<number> {
+  async flagBits(
+    id: MailboxId,
+    names: readonly FlagName[],
+    actor: Actor,
+    nameTag?: string,
+  ): Promise<number> {
     const key = { custodian: this.account.custodian, mailbox: id };
-    return flagBits(this.#room, await this.#sealer.get(), { key, names, actor, allot: true });
+    const sealer = await this.#sealer.get();
+    return flagBits(this.#room, sealer, { key, names, actor, allot: true, nameTag });
   }
 
-  async open(id: MailboxId, mode: 'read-write' | 'read-only'): Promise<MailboxView> {
+  async open(
+    id: MailboxId,
+    mode: 'read-write' | 'read-only',
+    nameTag?: string,
+  ): Promise<MailboxView> {
     const scope = { room: this.#room, sealer: await this.#sealer.get(), account: this.account };
-    return openView(scope, { custodian: this.account.custodian, mailbox: id }, mode);
+    const key = { custodian: this.account.custodian, mailbox: id };
+    return openView(scope, key, { mode, nameTag });
   }
 
   close(): void {
-    this.#names.clear();
+    this.#closed = true;
+    this.#room.opened.delete(this);
     this.#sealer.close();
   }
 
@@ -131,23 +171,39 @@ class SessionAccountView implements AccountView {
     return changeTree(scope, op, actor, plan);
   }
 
-  async #tree(): Promise<Tree> {
-    const sealer = await this.#sealer.get();
-    const rows = await readTree(this.#room.db.pool, this.account);
-    const names = new Map<string, string>();
-    const folders = rows.map((row) => {
-      const cell = row.name_cell.toString('base64');
-      const name = this.#names.get(cell) ?? sealer.open(this.account.id, row.name_cell);
-      names.set(cell, name);
-      return {
-        id: row.mailbox_id,
-        name,
-        specialUse: (row.special_use ?? undefined) as SpecialUse | undefined,
-        subscribed: row.subscribed,
-        gone: row.gone,
-      };
-    });
-    this.#names = names;
-    return { version: Number(rows[0]?.version ?? 0), folders };
+  /** Where the name was when it was last looked for, or where it is now. INBOX never moves. */
+  async #place(name: string, look: 'known' | 'read'): Promise<Place | undefined> {
+    const wanted = lookupName(name);
+    if (wanted === undefined) return undefined;
+    const { account } = this;
+    if (wanted === inboxName) return { id: account.inbox, name: wanted, nameTag: undefined };
+    const { trees } = this.#room;
+    const nameTag = (await this.#sealer.get()).folderTag(account.id, wanted).toString('hex');
+    const tree = look === 'known' ? trees.known(account) : await trees.read(account);
+    const id = tree?.places.get(nameTag);
+    return id === undefined ? undefined : { id, name: wanted, nameTag };
   }
+
+  #statuses(ids: readonly MailboxId[], want: StatusWish) {
+    return readStatuses(this.#room.db.pool, this.account.custodian, ids, want);
+  }
+
+  /** With every change that was committed before the call. */
+  async #tree(): Promise<OpenedTree> {
+    // First of all the key: who may not open the names may not see them opened either.
+    const sealer = await this.#sealer.get();
+    const { trees, opened } = this.#room;
+    const sealed = await trees.now(this.account);
+    const known = opened.get(this);
+    if (known?.version === sealed.version) return known;
+    const tree = openTree(sealer, this.account.id, sealed, known);
+    if (!this.#closed) opened.set(this, tree);
+    return tree;
+  }
+}
+
+/** What was done there found another mailbox than the one that has the name, or none. */
+function isElsewhere(error: unknown, { id, nameTag }: Place): boolean {
+  if (nameTag === undefined || !(error instanceof PostsealError)) return false;
+  return error.code === 'mailbox.unknown' && error.fields['mailbox'] === id;
 }

@@ -99,7 +99,7 @@ export function planSubscribe(tree: Tree, raw: string, on: boolean): TreePlan {
 }
 
 /** What a client may see: rows, missing parents, and names that are only subscribed. */
-export function listFolders({ folders }: Tree): FolderInfo[] {
+export function listFolders({ folders }: Tree): readonly FolderInfo[] {
   const out = new Map<string, FolderInfo>();
   const liveNames = folders.filter(({ gone }) => !gone).map(({ name }) => name);
   const parents = new Set(liveNames.flatMap(parentNames));

@@ -112,6 +112,7 @@ async function carryOut(
     events: [first, ...more],
     parts: inputs.map((input, i) => part(treeKind, input, i)),
   });
+  room.trees.forget(account);
 }
 
 function draftOf(op: EventName, actor: Actor, account: Account, input: TreePart): EventDraft {

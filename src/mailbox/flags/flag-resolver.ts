@@ -25,6 +25,8 @@ export interface FlagRequest {
   readonly actor: Actor;
   /** False for removing: a keyword that the mailbox does not know cannot be set on a message. */
   readonly allot: boolean;
+  /** Hex, when the mailbox was asked for by a name: new keywords are for that one only. */
+  readonly nameTag?: string | undefined;
 }
 
 /**
@@ -56,7 +58,7 @@ function isRecent(name: string): boolean {
 async function keywordBits(
   room: Room,
   sealer: NameSealer,
-  { key, actor, allot }: FlagRequest,
+  { key, actor, allot, nameTag }: FlagRequest,
   names: readonly string[],
 ): Promise<number[]> {
   const tags = names.map((name) => sealer.keywordTag(key.mailbox, name).toString('hex'));
@@ -82,7 +84,7 @@ async function keywordBits(
         fields: { n: fresh.size },
       },
     ],
-    parts: [part(keywordsKind, { ...key, names: [...fresh.values()] })],
+    parts: [part(keywordsKind, { ...key, nameTag, names: [...fresh.values()] })],
   });
   await room.states.peek(key.mailbox)?.reloadKeywords();
   return [...bits, ...outputs[0]];
@@ -99,10 +101,15 @@ function bitsByTag(keywords: readonly SealedKeyword[]): Map<string, number> {
 export async function translateKeywords(
   room: Room,
   sealer: NameSealer,
-  request: { readonly from: MailboxKey; readonly to: MailboxKey; readonly actor: Actor },
+  request: {
+    readonly from: MailboxKey;
+    readonly to: MailboxKey;
+    readonly toNameTag: string | undefined;
+    readonly actor: Actor;
+  },
   usedBits: number,
 ): Promise<{ readonly from: number; readonly to: number }[]> {
-  const { from, to, actor } = request;
+  const { from, to, toNameTag: nameTag, actor } = request;
   const used = (await sealedKeywords(room, from)).filter(({ bit }) => hasBit(usedBits, bit));
   if (from.mailbox === to.mailbox) {
     return used.map(({ bit }) => ({ from: bitValue(bit), to: bitValue(bit) }));
@@ -114,7 +121,7 @@ export async function translateKeywords(
       const [target] = await keywordBits(
         room,
         sealer,
-        { key: to, names: [name], actor, allot: true },
+        { key: to, names: [name], actor, allot: true, nameTag },
         [name],
       );
       if (target !== undefined) out.push({ from: bitValue(bit), to: bitValue(target) });

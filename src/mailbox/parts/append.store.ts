@@ -22,6 +22,8 @@ import { logPartSize } from './log-part.ts';
 export interface AppendPart extends Reporting {
   readonly custodian: CustodianId;
   readonly mailbox: MailboxId;
+  /** Hex; undefined when the mailbox was not asked for by a name. */
+  readonly nameTag: string | undefined;
   readonly recordId: RecordId;
   readonly recordNo: RecordNo;
   readonly size: number;
@@ -72,7 +74,9 @@ export const appendKind: PartKind<AppendPart, Appended> = {
   locks: ({ mailbox }) => ({ mailboxes: [mailbox] }),
   committed: reportDeltas,
   async apply(tx, items) {
-    const refused = items.map(({ input }) => lockedMailbox(tx, input.custodian, input.mailbox));
+    const refused = items.map(({ input: { custodian, mailbox, nameTag } }) =>
+      lockedMailbox(tx, custodian, mailbox, nameTag),
+    );
     const good = items.filter((_, i) => !(refused[i] instanceof PostsealError));
     const rows = await append.rows(tx.client, [...columns(good), tx.at]);
     const boxes = new Map(rows.map((row) => [row.mailbox_id, row]));

@@ -12,6 +12,8 @@ import { lockedMailbox } from './mailbox-lock.store.ts';
 export interface KeywordsPart {
   readonly custodian: CustodianId;
   readonly mailbox: MailboxId;
+  /** Hex; undefined when the mailbox was not asked for by a name. */
+  readonly nameTag: string | undefined;
   /** Distinct tags. */
   readonly names: readonly SealedName[];
 }
@@ -46,8 +48,8 @@ export const keywordsKind: PartKind<KeywordsPart, readonly number[]> = {
   locks: ({ mailbox }) => ({ mailboxes: [mailbox] }),
   apply: (tx, items) =>
     Promise.all(
-      items.map(async ({ input: { custodian, mailbox, names } }) => {
-        const refused = lockedMailbox(tx, custodian, mailbox);
+      items.map(async ({ input: { custodian, mailbox, nameTag, names } }) => {
+        const refused = lockedMailbox(tx, custodian, mailbox, nameTag);
         if (refused instanceof PostsealError) return refused;
         const rows = await allot.rows(tx.client, [
           custodian,

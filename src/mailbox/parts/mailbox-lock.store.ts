@@ -6,7 +6,8 @@ import type { BatchTx } from '../../archive/committer/types.ts';
 
 export const mailboxLock = {
   name: 'mailbox.lock',
-  text: `SELECT mailbox_id, custodian_id, uidvalidity, deleted_at IS NOT NULL AS gone
+  text: `SELECT mailbox_id, custodian_id, uidvalidity, deleted_at IS NOT NULL AS gone,
+      encode(name_tag, 'hex') AS name_tag
     FROM mailbox WHERE mailbox_id = ANY($1::uuid[]) ORDER BY mailbox_id FOR UPDATE`,
 } as const;
 
@@ -15,14 +16,19 @@ export interface LockedMailbox {
   readonly uidValidity: UidValidity;
 }
 
-/** The locked row, or the error for a mailbox that is gone or of another custodian. */
+/**
+ * The locked row, or the error for a mailbox that is gone, of another custodian, or no longer the one that
+ * was asked for by the name of `nameTag` (hex).
+ */
 export function lockedMailbox(
   tx: BatchTx,
   custodian: CustodianId,
   mailbox: MailboxId,
+  nameTag?: string,
 ): LockedMailbox | PostsealError {
   const row = tx.lockedMailboxes.get(mailbox);
-  if (row === undefined || row['gone'] === true || row['custodian_id'] !== custodian) {
+  const there = row?.['gone'] === false && row['custodian_id'] === custodian;
+  if (!there || (nameTag !== undefined && row['name_tag'] !== nameTag)) {
     return new PostsealError('mailbox.unknown', { mailbox });
   }
   return { custodian, uidValidity: Number(row['uidvalidity']) as UidValidity };

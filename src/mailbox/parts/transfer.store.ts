@@ -21,6 +21,8 @@ export interface TransferPart extends Reporting {
   readonly custodian: CustodianId;
   readonly from: MailboxId;
   readonly to: MailboxId;
+  /** Hex; undefined when the target was not asked for by a name. */
+  readonly toNameTag: string | undefined;
   readonly uids: readonly Uid[];
   /** True for MOVE. */
   readonly leave: boolean;
@@ -110,10 +112,13 @@ export const transferKind: PartKind<TransferPart, CopyResult> = {
   },
 };
 
-function target(tx: BatchTx, { custodian, from, to }: TransferPart): UidValidity | PostsealError {
+function target(
+  tx: BatchTx,
+  { custodian, from, to, toNameTag }: TransferPart,
+): UidValidity | PostsealError {
   const source = lockedMailbox(tx, custodian, from);
   if (source instanceof PostsealError) return source;
-  const box = lockedMailbox(tx, custodian, to);
+  const box = lockedMailbox(tx, custodian, to, toNameTag);
   return box instanceof PostsealError ? box : box.uidValidity;
 }
 

@@ -15,6 +15,8 @@ import {
   readKeywords,
   readRows,
   readSnapshot,
+  type RecentClaim,
+  type RecentRange,
   type SealedKeyword,
   type UidSpan,
 } from './read-state.store.ts';
@@ -23,8 +25,15 @@ import { TimeSlice } from './time-slice.ts';
 /** A pruned log may overtake a load a few times; more often is a fault. */
 const loadsMax = 5;
 const systemBits = 31;
+/** Of a state without messages: its objects, and the subscription to hints. */
+const emptyBytes = 1_024;
 /** Deltas that wait for one before them; beyond it PostgreSQL is asked. */
 const waitingMax = 256;
+
+/** A session that takes what is \Recent with the next read. */
+export interface RecentTaker extends RecentClaim {
+  take(range: RecentRange): void;
+}
 
 export class MailboxState {
   readonly key: MailboxKey;
@@ -34,6 +43,8 @@ export class MailboxState {
   #uidNext: number;
   #highest: number;
   #gone: boolean;
+  #nameTag: string;
+  #recentFrom: number;
   #keywords: readonly SealedKeyword[];
   #keywordBits: number;
   /** Bits that changes brought; one that is not known asks for the keywords anew. */
@@ -43,6 +54,9 @@ export class MailboxState {
   /** Something newer exists, or may. */
   #stale = false;
   #checkedAt: number;
+  /** When the last read that was answered was sent: it saw what was committed before. */
+  #readAt: number;
+  #taker: RecentTaker | undefined;
   #waiting = new Map<number, MailboxDelta>();
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
@@ -57,16 +71,19 @@ export class MailboxState {
     this.#snapshotModseq = base.snapshotModseq;
     this.#uidNext = log.uidNext;
     this.#gone = log.gone;
+    this.#nameTag = log.nameTag;
+    this.#recentFrom = log.recentFrom;
     this.#keywords = [];
     this.#keywordBits = systemBits;
     this.#checkedAt = at;
+    this.#readAt = at;
   }
 
   /** @throws PostsealError `mailbox.unknown`. */
   static async load(db: Queryable, key: MailboxKey): Promise<MailboxState> {
     for (let tries = 0; tries < loadsMax; tries += 1) {
-      const at = performance.now();
       const base = (await readSnapshot(db, key)) ?? (await readRows(db, key));
+      const at = performance.now();
       const log = base === undefined ? undefined : await readCatchup(db, key, base.modseq);
       if (base === undefined || log === undefined) break;
       if (log.floor > base.modseq) continue;
@@ -93,11 +110,19 @@ export class MailboxState {
   get gone(): boolean {
     return this.#gone;
   }
+  /** Hex; as of the last read. */
+  get nameTag(): string {
+    return this.#nameTag;
+  }
+  /** Everything below was shown as \Recent to some session; never too high. */
+  get recentFrom(): number {
+    return this.#recentFrom;
+  }
   get keywords(): readonly SealedKeyword[] {
     return this.#keywords;
   }
   get bytes(): number {
-    return this.#messages.bytes;
+    return emptyBytes + this.#messages.bytes;
   }
   /** Messages that changed since the stored snapshot. */
   get changedSinceSnapshot(): number {
@@ -126,6 +151,11 @@ export class MailboxState {
     this.#wake();
   }
 
+  /** A session was shown everything below `uid` as \Recent. */
+  shownRecent(uid: number): void {
+    this.#recentFrom = Math.max(this.#recentFrom, uid);
+  }
+
   /** Something up to `modseq` was committed somewhere. */
   hint(modseq: ModSeq): void {
     if (modseq <= this.#highest) return;
@@ -134,32 +164,43 @@ export class MailboxState {
   }
 
   /** Reads what is newer, unless this state was sure of itself within the last `trustMs`. */
-  async freshen(trustMs: number): Promise<void> {
-    await this.#readIfNeeded(trustMs);
+  freshen(trustMs: number): Promise<void> {
+    return this.#freshen(performance.now() - this.#checkedAt < trustMs);
+  }
+
+  /**
+   * Takes nothing on trust: knows what was committed before `at`, in the time of performance.now(). When
+   * there may be something for `taker`, the same read takes it.
+   */
+  freshenFrom(at: number, taker?: RecentTaker): Promise<void> {
+    const fresh = this.#readAt >= at;
+    if (!fresh && (this.#stale || this.#recentFrom < this.#uidNext)) this.#taker ??= taker;
+    return this.#freshen(fresh);
+  }
+
+  async #freshen(fresh: boolean): Promise<void> {
+    if (this.#stale || !fresh) await this.#readAnew();
     if (withoutBits(this.#usedBits, this.#keywordBits) !== 0) await this.reloadKeywords();
   }
 
-  async #readIfNeeded(trustMs: number): Promise<void> {
-    if (!this.#stale && performance.now() - this.#checkedAt < trustMs) return;
-    // A read that has begun may miss what was committed before this call: wait for the one after it.
-    if (this.#running === undefined) {
-      this.#running = this.#read().finally(() => {
-        this.#running = undefined;
-      });
-      return this.#running;
-    }
+  /** A read that has begun may miss what was committed before this call: the one after it does not. */
+  #readAnew(): Promise<void> {
+    if (this.#running === undefined) return this.#start();
     this.#next ??= this.#running
       .catch(() => {
         // Its own callers get the error; the next read is a new try.
       })
-      .then(() => {
-        this.#next = undefined;
-        this.#running = this.#read().finally(() => {
-          this.#running = undefined;
-        });
-        return this.#running;
-      });
+      .then(() => this.#running ?? this.#start());
     return this.#next;
+  }
+
+  /** One read at a time: two would undo each other's changes where they rest. */
+  #start(): Promise<void> {
+    this.#next = undefined;
+    this.#running = this.#read().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
   }
 
   /** Keywords anew, after one was allotted. */
@@ -182,23 +223,31 @@ export class MailboxState {
   async #read(): Promise<void> {
     const at = performance.now();
     const before = this.#highest;
+    const taker = this.#taker;
+    this.#taker = undefined;
     this.#stale = false;
     try {
-      const log = await readCatchup(this.#db, this.key, this.#highest);
-      if (log === undefined) {
-        this.#gone = true;
-      } else if (log.floor > this.#highest) {
-        await this.#reload();
-      } else {
-        await this.#apply(log);
+      const log = await readCatchup(this.#db, this.key, this.#highest, taker);
+      if (log?.claimed !== undefined) taker?.take(log.claimed);
+      this.#note(log);
+      if (log !== undefined) {
+        await (log.floor > this.#highest ? this.#reload() : this.#apply(log));
       }
       this.#checkedAt = at;
+      this.#readAt = at;
       // One view's read serves all views of the mailbox: those that only wait must hear of it too.
       if (this.#highest > before || this.#gone) this.#wake();
     } catch (error) {
       this.#stale = true;
       throw error;
     }
+  }
+
+  /** What the mailbox's own row says, whatever becomes of the messages. */
+  #note(log: Catchup | undefined): void {
+    this.#gone ||= log?.gone ?? true;
+    this.#nameTag = log?.nameTag ?? this.#nameTag;
+    this.shownRecent(log?.claimed?.to ?? log?.recentFrom ?? 0);
   }
 
   /** The logs no longer reach back to this state. */
@@ -208,7 +257,6 @@ export class MailboxState {
     this.#messages = fresh.#messages;
     this.#highest = fresh.#highest;
     this.#uidNext = fresh.#uidNext;
-    this.#gone = fresh.#gone;
     this.#keywords = fresh.#keywords;
     this.#keywordBits = fresh.#keywordBits;
     this.#snapshotModseq = fresh.#snapshotModseq;
@@ -230,7 +278,6 @@ export class MailboxState {
     }
     this.#messages = this.#messages.without(log.vanished);
     this.#changedSinceSnapshot += log.vanished.length;
-    this.#gone ||= log.gone;
     this.#uidNext = Math.max(this.#uidNext, log.uidNext);
     this.#highest = Math.max(this.#highest, log.highestModseq);
     for (const modseq of this.#waiting.keys()) {

@@ -20,6 +20,12 @@ export interface BaseState {
   readonly snapshotModseq: number;
 }
 
+/** Uids that are \Recent to one session: `from` included, `to` excluded. */
+export interface RecentRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface UidSpan {
   readonly first: number;
   readonly last: number;
@@ -30,6 +36,12 @@ export interface Catchup {
   readonly uidNext: number;
   readonly highestModseq: number;
   readonly gone: boolean;
+  /** Keyed hash of the mailbox's name, hex; see NameSealer. */
+  readonly nameTag: string;
+  /** First uid that no read-write session was shown as \Recent. */
+  readonly recentFrom: number;
+  /** What this very read took of \Recent, if it was to take it and there was any. */
+  readonly claimed: RecentRange | undefined;
   /** The logs know everything after this modseq; a reader behind it must load anew. */
   readonly floor: number;
   /** New and changed messages in order of modseq. */
@@ -47,6 +59,9 @@ interface CatchupRow {
   readonly uidnext: string;
   readonly highest_modseq: string;
   readonly gone: boolean;
+  readonly name_tag: string;
+  readonly recent_from: string;
+  readonly claimed_from: string | null;
   readonly floor: string;
   readonly modseq: string | null;
   readonly uid_from: string;
@@ -55,9 +70,9 @@ interface CatchupRow {
   readonly flags: string | null;
 }
 
-const catchup = statement<CatchupRow>(
-  'mailbox.catch-up',
-  `SELECT b.uidvalidity, b.uidnext, b.highest_modseq, b.deleted_at IS NOT NULL AS gone,
+function catchupSql(claimed: string): string {
+  return `SELECT b.uidvalidity, b.uidnext, b.highest_modseq, b.deleted_at IS NOT NULL AS gone,
+     encode(b.name_tag, 'hex') AS name_tag, w.recent_from, ${claimed} AS claimed_from,
      greatest(w.log_floor, w.vanished_floor) AS floor, c.modseq, c.uid_from, c.uid_to, c.uids, c.flags
    FROM mailbox b JOIN mailbox_memory w ON w.custodian_id = b.custodian_id AND w.mailbox_id = b.mailbox_id
    LEFT JOIN LATERAL (
@@ -68,16 +83,44 @@ const catchup = statement<CatchupRow>(
      FROM vanished v WHERE v.custodian_id = $1 AND v.mailbox_id = $2 AND v.modseq > $3
    ) c ON true
    WHERE b.custodian_id = $1 AND b.mailbox_id = $2
-   ORDER BY c.modseq, c.part`,
+   ORDER BY c.modseq, c.part`;
+}
+
+const catchup = statement<CatchupRow>('mailbox.catch-up', catchupSql('NULL::bigint'));
+
+// Takes what is \Recent up to the very uidnext that it answers. Of two at once the second waits for the
+// row, sees the watermark of the first and takes nothing.
+const catchupAndClaim = statement<CatchupRow>(
+  'mailbox.catch-up-and-claim',
+  `WITH o AS MATERIALIZED (
+    SELECT w.recent_from, b.uidnext FROM mailbox b
+      JOIN mailbox_memory w ON w.custodian_id = b.custodian_id AND w.mailbox_id = b.mailbox_id
+    WHERE b.custodian_id = $1 AND b.mailbox_id = $2 AND b.deleted_at IS NULL AND w.recent_from < b.uidnext
+      AND (b.name_tag = $4 OR $4 IS NULL)
+    FOR UPDATE OF w
+  ), claimed AS (
+    UPDATE mailbox_memory w SET recent_from = o.uidnext FROM o
+    WHERE w.custodian_id = $1 AND w.mailbox_id = $2 RETURNING o.recent_from
+  ) ${catchupSql('(SELECT recent_from FROM claimed)')}`,
 );
+
+/** Who takes \Recent, under the name by which the mailbox was asked for; undefined: any. */
+export interface RecentClaim {
+  readonly nameTag: string | undefined;
+}
 
 /** What happened after `modseq`; undefined if there is no such mailbox. */
 export async function readCatchup(
   db: Queryable,
   { custodian, mailbox }: MailboxKey,
   modseq: number,
+  claim?: RecentClaim,
 ): Promise<Catchup | undefined> {
-  const rows = await catchup.rows(db, [custodian, mailbox, modseq]);
+  const values = [custodian, mailbox, modseq];
+  const rows =
+    claim === undefined
+      ? await catchup.rows(db, values)
+      : await catchupAndClaim.rows(db, [...values, tagBytes(claim.nameTag)]);
   const [head] = rows;
   if (head === undefined) return undefined;
   const slice = new TimeSlice();
@@ -100,10 +143,20 @@ export async function readCatchup(
     uidNext: Number(head.uidnext),
     highestModseq: Number(head.highest_modseq),
     gone: head.gone,
+    nameTag: head.name_tag,
+    recentFrom: Number(head.recent_from),
+    claimed:
+      head.claimed_from === null
+        ? undefined
+        : { from: Number(head.claimed_from), to: Number(head.uidnext) },
     floor: Number(head.floor),
     changes,
     vanished: vanished.sort((a, b) => a.first - b.first),
   };
+}
+
+function tagBytes(hex: string | undefined): Buffer | null {
+  return hex === undefined ? null : Buffer.from(hex, 'hex');
 }
 
 const snapshotParts = statement<{ modseq: string; data: Buffer }>(

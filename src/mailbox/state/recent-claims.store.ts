@@ -4,13 +4,7 @@
 import type { MailboxId } from '../../kernel/ids.ts';
 import { int8Array, uuidArray } from '../../platform/postgres/binary-arrays.ts';
 import { statement, type Queryable } from '../../platform/postgres/statement.ts';
-import type { MailboxKey } from './read-state.store.ts';
-
-/** `from` included, `to` excluded; empty when somebody else was first. */
-export interface RecentRange {
-  readonly from: number;
-  readonly to: number;
-}
+import type { MailboxKey, RecentRange } from './read-state.store.ts';
 
 interface Claim {
   readonly key: MailboxKey;
@@ -34,11 +28,6 @@ const claim = statement<{ mailbox_id: MailboxId; first: string }>(
   RETURNING w.mailbox_id, o.recent_from AS first`,
 );
 
-const watermark = statement<{ recent_from: string }>(
-  'mailbox.recent-from',
-  'SELECT recent_from FROM mailbox_memory WHERE custodian_id = $1 AND mailbox_id = $2',
-);
-
 export class RecentClaims {
   readonly #db: Queryable;
   #waiting: Claim[] = [];
@@ -48,12 +37,7 @@ export class RecentClaims {
     this.#db = db;
   }
 
-  /** For EXAMINE: the first uid that no read-write session was shown; claims nothing. */
-  async peek({ custodian, mailbox }: MailboxKey): Promise<number> {
-    const row = await watermark.first(this.#db, [custodian, mailbox]);
-    return Number(row?.recent_from ?? 1);
-  }
-
+  /** Empty when somebody else was first. */
   claim(key: MailboxKey, to: number): Promise<RecentRange> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ key, to, resolve, reject });

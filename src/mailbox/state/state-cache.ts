@@ -11,7 +11,9 @@ interface Entry {
   readonly loading: Promise<MailboxState>;
   state: MailboxState | undefined;
   views: number;
-  /** Ends the subscription to hints; only mailboxes with views listen. */
+  /** Of `state` when it was last looked at. */
+  bytes: number;
+  /** Ends the subscription to hints. Without views it still says whether SELECT will find news. */
   deaf: (() => void) | undefined;
 }
 
@@ -25,21 +27,11 @@ export class StateCache implements DeltaSink {
   readonly #options: StateCacheOptions;
   /** In order of use. */
   readonly #entries = new Map<MailboxId, Entry>();
+  #bytes = 0;
   #published = new WeakSet<MailboxDelta>();
 
   constructor(options: StateCacheOptions) {
     this.#options = options;
-  }
-
-  /** Bytes of all loaded mailboxes. */
-  get bytes(): number {
-    let bytes = 0;
-    for (const { state } of this.#entries.values()) bytes += state?.bytes ?? 0;
-    return bytes;
-  }
-
-  get size(): number {
-    return this.#entries.size;
   }
 
   /** Pins the mailbox until `release`. @throws PostsealError `mailbox.unknown`. */
@@ -48,11 +40,7 @@ export class StateCache implements DeltaSink {
     entry.views += 1;
     this.#touch(key.mailbox, entry);
     try {
-      const state = await entry.loading;
-      entry.deaf ??= this.#options.hints.subscribe(key.mailbox, ({ modseq }) => {
-        state.hint(modseq);
-      });
-      return state;
+      return await entry.loading;
     } catch (error) {
       entry.views -= 1;
       throw error;
@@ -64,8 +52,7 @@ export class StateCache implements DeltaSink {
     if (entry === undefined) return;
     entry.views -= 1;
     if (entry.views > 0) return;
-    entry.deaf?.();
-    entry.deaf = undefined;
+    this.#weigh(entry);
     this.#evict();
   }
 
@@ -84,11 +71,15 @@ export class StateCache implements DeltaSink {
 
   #load(key: MailboxKey): Entry {
     const loading = MailboxState.load(this.#options.db, key);
-    const entry: Entry = { loading, state: undefined, views: 0, deaf: undefined };
+    const entry: Entry = { loading, state: undefined, views: 0, bytes: 0, deaf: undefined };
     this.#entries.set(key.mailbox, entry);
     loading.then(
       (state) => {
         entry.state = state;
+        entry.deaf = this.#options.hints.subscribe(key.mailbox, ({ modseq }) => {
+          state.hint(modseq);
+        });
+        this.#weigh(entry);
         this.#evict();
       },
       () => {
@@ -104,13 +95,20 @@ export class StateCache implements DeltaSink {
     this.#entries.set(mailbox, entry);
   }
 
+  /** Mailboxes grow while they have views; without any they rest. */
+  #weigh(entry: Entry): void {
+    const bytes = entry.state?.bytes ?? 0;
+    this.#bytes += bytes - entry.bytes;
+    entry.bytes = bytes;
+  }
+
   #evict(): void {
-    let bytes = this.bytes;
-    for (const [mailbox, { state, views }] of this.#entries) {
-      if (bytes <= this.#options.bytesMax) return;
+    for (const [mailbox, { state, views, bytes, deaf }] of this.#entries) {
+      if (this.#bytes <= this.#options.bytesMax) return;
       if (views > 0 || state === undefined) continue;
+      deaf?.();
       this.#entries.delete(mailbox);
-      bytes -= state.bytes;
+      this.#bytes -= bytes;
     }
   }
 }

@@ -100,7 +100,7 @@ export async function copyMessages(scope: CommandScope, input: CopyInput): Promi
   const { outputs } = await scope.room.committer.commit({
     events: [first.draft, ...more.map(({ draft }) => draft)],
     parts: parts.map(({ uids }, i) =>
-      part(transferKind, transferInput(scope, input.to, uids, keywords, false), i),
+      part(transferKind, { ...transferInput(scope, input, uids, keywords), leave: false }, i),
     ),
   });
   return joined(outputs);
@@ -113,9 +113,16 @@ export async function moveMessages(scope: CommandScope, input: CopyInput): Promi
   const keywords = await keywordsOf(scope, input);
   const results: CopyResult[] = [];
   for (const { uids, draft } of parts) {
+    // Once something has arrived there, that mailbox is the target, whatever it is called meanwhile.
+    const toNameTag = results.length === 0 ? input.toNameTag : undefined;
     const { outputs } = await scope.room.committer.commit({
       events: [draft],
-      parts: [part(transferKind, transferInput(scope, input.to, uids, keywords, true))],
+      parts: [
+        part(transferKind, {
+          ...transferInput(scope, { ...input, toNameTag }, uids, keywords),
+          leave: true,
+        }),
+      ],
     });
     results.push(outputs[0]);
   }
@@ -124,16 +131,18 @@ export async function moveMessages(scope: CommandScope, input: CopyInput): Promi
 
 function transferInput(
   { room, state }: CommandScope,
-  to: MailboxId,
+  { to, toNameTag }: CopyInput,
   uids: readonly Uid[],
   keywords: readonly { readonly from: number; readonly to: number }[],
-  leave: boolean,
 ) {
   const { custodian, mailbox: from } = state.key;
-  return { custodian, from, to, uids, keywords, leave, sink: room.states, deltas: [] };
+  return { custodian, from, to, toNameTag, uids, keywords, sink: room.states, deltas: [] };
 }
 
-async function keywordsOf({ room, sealer, state }: CommandScope, { uids, to, actor }: CopyInput) {
+async function keywordsOf(
+  { room, sealer, state }: CommandScope,
+  { uids, to, toNameTag, actor }: CopyInput,
+) {
   await state.freshen(room.trustMs);
   const { messages, key } = state;
   let used = 0;
@@ -142,7 +151,7 @@ async function keywordsOf({ room, sealer, state }: CommandScope, { uids, to, act
     if (index >= 0) used = orBits(used, messages.flagsAt(index));
   }
   const target = { custodian: key.custodian, mailbox: to };
-  return translateKeywords(room, sealer, { from: key, to: target, actor }, used);
+  return translateKeywords(room, sealer, { from: key, to: target, toNameTag, actor }, used);
 }
 
 async function nothingMoved({ room, state }: CommandScope, to: MailboxId): Promise<CopyResult> {

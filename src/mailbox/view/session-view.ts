@@ -8,8 +8,7 @@ import { flagNames } from '../flags/flag-resolver.ts';
 import type { NameSealer } from '../names/name-sealer.ts';
 import type { Room } from '../room.ts';
 import type { MailboxState } from '../state/mailbox-state.ts';
-import type { MailboxKey, SealedKeyword } from '../state/read-state.store.ts';
-import type { RecentRange } from '../state/recent-claims.store.ts';
+import type { MailboxKey, RecentRange, SealedKeyword } from '../state/read-state.store.ts';
 import type {
   Account,
   Change,
@@ -36,17 +35,29 @@ export interface ViewScope {
   readonly account: Account;
 }
 
-/** @throws PostsealError `mailbox.unknown`. */
+/**
+ * One statement when the mailbox is in memory already. With `nameTag` it must still have that name.
+ * @throws PostsealError `mailbox.unknown`.
+ */
 export async function openView(
   scope: ViewScope,
   key: MailboxKey,
-  mode: ViewMode,
+  how: { readonly mode: ViewMode; readonly nameTag: string | undefined },
 ): Promise<MailboxView> {
+  const { mode, nameTag } = how;
+  const at = performance.now();
   const state = await scope.room.states.acquire(key);
   try {
-    await state.freshen(0);
-    if (state.gone) throw new PostsealError('mailbox.unknown', { mailbox: key.mailbox });
+    let taken: RecentRange | undefined;
+    const take = (range: RecentRange): void => {
+      taken = range;
+    };
+    await state.freshenFrom(at, mode === 'read-write' ? { nameTag, take } : undefined);
+    if (state.gone || (nameTag !== undefined && state.nameTag !== nameTag)) {
+      throw new PostsealError('mailbox.unknown', { mailbox: key.mailbox });
+    }
     const view = new SessionView(scope, state, mode);
+    if (taken !== undefined) view.takeRecent(taken);
     await view.claimRecent();
     return view;
   } catch (error) {
@@ -194,18 +205,22 @@ class SessionView implements MailboxView {
 
   /** Takes the messages that the session has just seen for recent, as far as nobody else did. */
   async claimRecent(): Promise<void> {
-    const { claims } = this.#scope.room;
     const upTo = this.#tracker.uidNext;
     if (this.mode === 'read-only') {
-      if (this.#recent.length > 0) return;
       // EXAMINE takes nothing from the sessions that may (RFC 3501 §6.3.2).
-      const from = await claims.peek(this.#state.key);
-      this.#recent = [{ from, to: Infinity }];
+      if (this.#recent.length === 0)
+        this.#recent = [{ from: this.#state.recentFrom, to: Infinity }];
       return;
     }
     if (upTo <= this.#claimed) return;
-    const range = await claims.claim(this.#state.key, upTo);
-    this.#claimed = upTo;
+    if (upTo <= this.#state.recentFrom) this.#claimed = upTo;
+    else this.takeRecent(await this.#scope.room.claims.claim(this.#state.key, upTo));
+  }
+
+  /** What was claimed for this session. */
+  takeRecent(range: RecentRange): void {
+    this.#claimed = range.to;
+    this.#state.shownRecent(range.to);
     const last = this.#recent.at(-1);
     if (last?.to === range.from) this.#recent.splice(-1, 1, { from: last.from, to: range.to });
     else if (range.to > range.from) this.#recent.push(range);
