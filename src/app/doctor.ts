@@ -27,15 +27,14 @@ async function tryDatabase(config: Config, running: boolean): Promise<Database |
   }
 }
 
-/** Undefined where no server runs, and where its key service does not answer soon. */
-async function tryKeys(config: Config, running: boolean): Promise<KeyStatus | undefined> {
+/** What the key service says of itself, or the code of why it does not answer soon; undefined where none runs. */
+async function tryKeys(config: Config, running: boolean): Promise<KeyStatus | string | undefined> {
   if (!running) return undefined;
   const keys = createKeyClient({ socketPath: keySocketOf(config.home), timeoutMs: keyAnswerMsMax });
   try {
     return await keys.status();
-  } catch {
-    // Other checks and `key status` tell why; here the profile has to do.
-    return undefined;
+  } catch (error) {
+    return error instanceof PostsealError ? error.code : 'internal';
   } finally {
     await keys.close();
   }
@@ -55,7 +54,8 @@ export async function examine(
       database,
       databaseProblem,
       running,
-      keys,
+      keys: typeof keys === 'string' ? undefined : keys,
+      keyProblem: typeof keys === 'string' ? keys : undefined,
       now: systemClock.now(),
     });
   } finally {

@@ -107,6 +107,7 @@ async function watch(deps: NodeJobsDeps, database: Database): Promise<void> {
     databaseProblem: undefined,
     running: true,
     keys: undefined,
+    keyProblem: undefined,
     now: systemClock.now(),
   };
   for (const { name, look } of doctorChecks) {

@@ -34,6 +34,7 @@ import { startLedger } from './ledger-writer.ts';
 import { startKeys } from './key-child.ts';
 import { keySocketOf, type NodeContext, nodeName } from './node-context.ts';
 import { startNodeJobs } from './node-jobs.ts';
+import { pinKeyStore } from './pin-key-store.ts';
 import { allRoutes } from './routes.ts';
 import { openServices, sealerFor, type Services, systemClock } from './services.ts';
 import { Started } from './started.ts';
@@ -164,6 +165,7 @@ async function startAll(base: Base): Promise<string> {
   const context = await openContext(base);
   const keys = await startKeys(config, context, log, alerts);
   started.add('key service', () => keys.close());
+  const pinned = pinKeyStore(config);
   const ledger = await startLedger(config, context, log, alerts);
   started.add('ledger', () => ledger.stop());
   // Made here, before several workers look for it at once; each worker watches it by itself.
@@ -188,7 +190,7 @@ async function startAll(base: Base): Promise<string> {
     flushOthers: async () => serving.workers?.flush(),
   });
   started.add('services', () => services.close());
-  await recordConfig(services, config, context.organisation);
+  await recordConfig(services, pinned, context.organisation);
   await openApi(base, context, services, serving);
   const watch = watchLedger({
     database: services.database.pool,

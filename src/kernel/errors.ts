@@ -89,7 +89,12 @@ export const errorRegistry = {
     false,
     1,
   ),
-  'key.unavailable': spec('The key service does not answer.', 'see postseal key status', true, 1),
+  'key.unavailable': spec(
+    'The token or the key service does not answer.',
+    'run postseal doctor; it goes on by itself once they answer again',
+    true,
+    1,
+  ),
   'key.refused': spec(
     'The key service refused to open a key.',
     'the read must name its session, purpose and ledger event',
@@ -118,6 +123,30 @@ export const errorRegistry = {
   'key.software-token': spec(
     'In production keys do not lie in a software token or file.',
     'set keys.pkcs11.module and keys.pkcs11.profile to an HSM; signed exceptions do not exist yet',
+    false,
+    78,
+  ),
+  'key.module-missing': spec(
+    'The PKCS#11 module of the key store is not on this machine.',
+    'install it, or set keys.pkcs11.module to where it is now',
+    false,
+    78,
+  ),
+  'key.store-missing': spec(
+    'The token or key file that holds the keys of this home is not there.',
+    'bring it back to where it was; nothing new is made in its place',
+    true,
+    78,
+  ),
+  'key.store-other': spec(
+    'This token or key file does not hold the keys of this home.',
+    'bring back the one that does; nothing was changed',
+    false,
+    78,
+  ),
+  'key.store-mismatch': spec(
+    'The configuration and the home name different key stores.',
+    'leave the key store to the home: key-store.json says which holds its keys',
     false,
     78,
   ),

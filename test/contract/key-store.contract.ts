@@ -99,6 +99,16 @@ export function keyStoreContract(subject: KeyStoreCase): void {
       }
     });
 
+    test('finds a signing key that is there, and makes none where only finding was asked for', async () => {
+      const { spki } = await store.ensureSigningKey('checkpoint');
+      expect((await store.findSigningKey('checkpoint')).spki.equals(spki)).toBe(true);
+      for (let i = 0; i < 2; i += 1) {
+        await expect(store.findSigningKey('never made')).rejects.toMatchObject({
+          code: 'key.store-other',
+        });
+      }
+    });
+
     test('keeps its keys over a restart, and answers nothing when it is closed', async () => {
       const key = randomBytes(32);
       const blob = await store.wrap(kek, aad, key);

@@ -72,6 +72,7 @@ describe('a token that is away for a while', () => {
       const doctor = await home.run(['doctor']);
       expect(doctor.code).toBe(1);
       expect(doctor.stdout).toMatch(/^bad +ledger: .*it is not signed$/m);
+      expect(doctor.stdout).toMatch(/^bad +token: class software-token .*does not answer/m);
       await event();
       move('away', 'token');
       await until(async () => (await readiness()).ok);

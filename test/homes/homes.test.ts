@@ -72,7 +72,7 @@ describe.each(storedHomes())('home %s', (name) => {
     const paths = filesBelow(folder).filter((path) => path !== 'manifest.json');
     expect(Object.fromEntries(paths.map((path) => [path, digestOf(path)]))).toEqual(manifest.files);
     const known =
-      /^(packs\/.+|ledger\/.+|keys\/[a-z]+\.sealed|signer\/state|node-name|database\/[a-z_]+\.copy\.gz)$/;
+      /^(packs\/.+|ledger\/.+|keys\/[a-z]+\.sealed|signer\/state|node-name|key-store\.json|database\/[a-z_]+\.copy\.gz)$/;
     expect(paths.filter((path) => !known.test(path))).toEqual([]);
     const bytes = [...paths, 'manifest.json'].map((path) => statSync(join(folder, path)).size);
     expect(bytes.reduce((sum, size) => sum + size, 0)).toBeLessThan(bytesMax);
@@ -140,6 +140,14 @@ describe.each(storedHomes())('home %s', (name) => {
     },
     startMs,
   );
+
+  test('it keeps from now on where its keys are', () => {
+    const { store } = manifest.config['keys'] as { readonly store: string };
+    expect(JSON.parse(readFileSync(join(home.home, 'key-store.json'), 'utf8'))).toMatchObject({
+      format: 'postseal/key-store/1',
+      kind: store,
+    });
+  });
 
   test(
     'a person of then signs in and reads the ledger of then',

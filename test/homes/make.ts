@@ -42,7 +42,7 @@ const config = {
 } as const;
 
 /** What belongs to a home for ever. Everything else is made anew at a start, or is a secret of its time. */
-const kept = /^(packs\/|ledger\/|keys\/[a-z]+\.sealed$|signer\/state$|node-name$)/;
+const kept = /^(packs\/|ledger\/|keys\/[a-z]+\.sealed$|signer\/state$|node-name$|key-store\.json$)/;
 
 async function serve<T>(home: TestHome, work: (server: TestServer) => Promise<T>): Promise<T> {
   const server = await home.start();

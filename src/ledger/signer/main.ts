@@ -19,18 +19,22 @@ function known(error: unknown): PostsealError {
 }
 
 async function start(config: SignerProcessConfig): Promise<CheckpointSigner> {
+  const files = openTileFiles(config.dir);
+  // A log keeps its key for ever: only one that has none yet gets one.
+  const first = (await files.readPublicKey()) === undefined;
   const store = await openKeyStore(config.store, {
     folder: config.folder,
     organisationId: config.organisation,
     role: 'signer',
+    first,
     // A thread that never comes back would hold up an orderly end for ever; the parent starts another process.
     onHung: () => process.kill(process.pid, 'SIGKILL'),
     now: () => Date.now(),
   });
   const signer = await createSigner({
-    key: await store.ensureSigningKey(keyLabel),
+    key: await (first ? store.ensureSigningKey(keyLabel) : store.findSigningKey(keyLabel)),
     origin: config.origin,
-    files: openTileFiles(config.dir),
+    files,
     stateFile: config.stateFile,
     alerts: { raise: ({ code, fields = {} }) => say({ kind: 'alert', code, fields }) },
   });

@@ -25,6 +25,8 @@ export interface TileFiles {
   readCheckpoint(): Promise<Buffer | undefined>;
   /** Publishes a note; `keep` also files it under checkpoints/. Durable when resolved. */
   writeCheckpoint(note: string, size: number, keep: boolean): Promise<void>;
+  /** The log's public key, DER; undefined before its first checkpoint. */
+  readPublicKey(): Promise<Buffer | undefined>;
   /**
    * Files the signing key as `public-key.der` at the first time; later it must be the same.
    * Throws `IntegrityError` if it is another.
@@ -54,6 +56,7 @@ export function openTileFiles(dir: string): TileFiles {
       if (keep) await writeDurable([{ path: at(checkpointPath(size)), bytes }]);
       await writeDurable([{ path: at('checkpoint'), bytes }]);
     },
+    readPublicKey: () => readIfThere(at('public-key.der')),
     async keepPublicKey(spki) {
       const kept = await readIfThere(at('public-key.der'));
       if (kept === undefined) {

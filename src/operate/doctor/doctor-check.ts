@@ -19,6 +19,8 @@ export interface DoctorContext {
   readonly running: boolean;
   /** What the key service of the running server says of itself; undefined where none answers. */
   readonly keys: KeyStatus | undefined;
+  /** Why `keys` is undefined although a server runs. */
+  readonly keyProblem: string | undefined;
   /** Unix milliseconds. */
   readonly now: number;
 }

@@ -1,8 +1,10 @@
 // Checks of keys and of the separation of the signer, said so that a software token is never taken for
 // an HSM.
+import { existsSync } from 'node:fs';
+import { errorRegistry } from '../../kernel/errors.ts';
 import type { KeyStatus } from '../../vault/keys/types.ts';
 import { loadProfile } from '../../vault/pkcs11/profile.ts';
-import type { DoctorAnswer, DoctorCheck } from './doctor-check.ts';
+import type { DoctorAnswer, DoctorCheck, DoctorContext } from './doctor-check.ts';
 
 const classes: Readonly<
   Record<KeyStatus['tokenClass'], Omit<DoctorAnswer, 'text'> & { is: string }>
@@ -20,15 +22,45 @@ const classes: Readonly<
   },
 };
 
-/** The class as the token reports it while a server runs; before that, what its profile calls it. */
+/** What keeps the token from being used: a module that is not there, or no answer of the running server's. */
+function tokenProblem(context: DoctorContext): Omit<DoctorAnswer, 'verdict'> | undefined {
+  const { config, keys, keyProblem } = context;
+  if (keyProblem !== undefined) {
+    return {
+      text: `the key service does not answer (${keyProblem})`,
+      hint: 'see log/postseal.log for its cause; it is started again and goes on by itself',
+    };
+  }
+  if (keys !== undefined) {
+    if (keys.available) return undefined;
+    return {
+      text: 'the token does not answer',
+      hint: 'bring it back to where it was; the key service goes on with it by itself',
+    };
+  }
+  const { module } = config.keys.pkcs11;
+  if (config.keys.store === 'keyfile' || module === undefined || existsSync(module)) return;
+  return { text: `${module} is not there`, hint: errorRegistry['key.module-missing'].hint };
+}
+
+/**
+ * The class as the token reports it while a server runs, and whether it answers; without a server, what its
+ * profile calls it.
+ */
 export const tokenCheck: DoctorCheck = {
   name: 'token',
-  look({ config, keys }) {
+  look(context) {
+    const { config, keys } = context;
     const { store, pkcs11 } = config.keys;
     const declared = store === 'keyfile' ? store : loadProfile(pkcs11.profile).tokenClass;
     const tokenClass = keys?.tokenClass ?? declared;
     const named =
       keys?.token ?? (store === 'keyfile' ? 'sealed file' : `profile ${pkcs11.profile}`);
+    const problem = tokenProblem(context);
+    if (problem !== undefined) {
+      const { text, hint = '' } = problem;
+      return { verdict: 'bad', text: `class ${tokenClass} (${named}): ${text}`, hint };
+    }
     const { is, ...answer } = classes[tokenClass];
     const text = `class ${tokenClass} (${named}): ${is}`;
     if (!config.production || tokenClass === 'hsm') return { ...answer, text };

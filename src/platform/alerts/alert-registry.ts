@@ -79,7 +79,7 @@ export const alertRegistry = {
   'key.troubled': spec(
     'P1',
     'The key service has trouble with token, database or ledger, or refused an opening.',
-    'run postseal key status; the field cause names the trouble',
+    'run postseal doctor; the field cause names the trouble',
   ),
   'ledger.signer-refused': spec(
     'P0',

@@ -49,8 +49,8 @@ export interface LimitsConfig {
 
 export interface KeysConfig {
   readonly store: 'pkcs11' | 'keyfile';
-  /** Whether the store was named in the configuration or chosen by the set-up's ladder. */
-  readonly chosenBy: 'configuration' | 'set-up';
+  /** Who says so: a home that has been started before, else the configuration, else the set-up's ladder. */
+  readonly chosenBy: 'home' | 'configuration' | 'set-up';
   readonly pkcs11: {
     /** Absolute path; undefined: the first module that the profile knows and that exists. */
     readonly module: string | undefined;

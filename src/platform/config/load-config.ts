@@ -10,6 +10,7 @@ import { compileSchema } from '../schema/validator.ts';
 import type { SchemaFinding } from '../schema/validator.ts';
 import type { Config, ListenerConfig, ListenerName, LogLevel } from './config.ts';
 import type { JsonValue } from './fragment.ts';
+import { keysOfHome, type NamedKeys, readHomeKeys } from './home-keys.ts';
 import { configDefaults, configSchema, overlay } from './schema.ts';
 import { readSecret } from './secret-source.ts';
 import type { SecretSource } from './secret-source.ts';
@@ -32,7 +33,8 @@ export function loadConfig(
   const findings = findProblems(given);
   if (findings.length > 0) throw invalid(file, findings);
   const whole = overlay(configDefaults, given as JsonValue) as unknown as RawConfig;
-  return deepFreeze(complete(whole, file, environment));
+  const named = (given as { readonly keys?: NamedKeys }).keys ?? {};
+  return deepFreeze(complete(whole, named, file, environment));
 }
 
 /** Every finding about a parsed configuration file; none when it may be used. */
@@ -97,6 +99,7 @@ function crossChecks(raw: RawConfig): SchemaFinding[] {
 
 function complete(
   raw: RawConfig,
+  named: NamedKeys,
   file: string | undefined,
   environment: NodeJS.ProcessEnv,
 ): Config {
@@ -106,8 +109,11 @@ function complete(
   const pathAt = (path: string | undefined): string | undefined =>
     path === undefined ? undefined : resolve(folder, path);
   const { tls } = raw;
+  const home = homeOf(raw.home, folder, environment);
+  const keys = keysOfFile(raw.keys, pathAt, secretAt);
+  const ofHome = readHomeKeys(home);
   return {
-    home: homeOf(raw.home, folder, environment),
+    home,
     production: raw.production,
     workers: raw.workers === 0 ? availableParallelism() : raw.workers,
     organisation: raw.organisation,
@@ -120,32 +126,39 @@ function complete(
     tls: { ...tls, certificate: pathAt(tls.certificate), key: pathAt(tls.key) },
     imap: raw.imap,
     limits: raw.limits,
-    keys: completeKeys(raw.keys, pathAt, secretAt),
+    keys: ofHome === undefined ? chosenKeys(raw.keys.store, keys) : keysOfHome(ofHome, keys, named),
     log: raw.log,
   };
 }
 
-function completeKeys(
+type KeysOfFile = Pick<Config['keys'], 'pkcs11' | 'keyfile'>;
+
+function keysOfFile(
   raw: RawConfig['keys'],
   pathAt: (path: string | undefined) => string | undefined,
   secretAt: (source: SecretSource | undefined, pointer: string) => Secret | undefined,
-): Config['keys'] {
+): KeysOfFile {
   const secrets = {
     pin: secretAt(raw.pkcs11.pin, '/keys/pkcs11/pin'),
     passphrase: secretAt(raw.keyfile.passphrase, '/keys/keyfile/passphrase'),
   };
-  const given = { ...raw.pkcs11, module: pathAt(raw.pkcs11.module), pin: secrets.pin };
-  const keyfile = { passphrase: secrets.passphrase };
+  return {
+    pkcs11: { ...raw.pkcs11, module: pathAt(raw.pkcs11.module), pin: secrets.pin },
+    keyfile: { passphrase: secrets.passphrase },
+  };
+}
+
+/** For a home that has never been started. */
+function chosenKeys(wanted: RawConfig['keys']['store'], keys: KeysOfFile): Config['keys'] {
   // A module that is named decides, whatever the set-up found.
-  if (raw.store !== 'auto' || given.module !== undefined) {
-    const store = raw.store === 'auto' ? 'pkcs11' : raw.store;
-    return { store, chosenBy: 'configuration', pkcs11: given, keyfile };
+  if (wanted !== 'auto' || keys.pkcs11.module !== undefined) {
+    const store = wanted === 'auto' ? 'pkcs11' : wanted;
+    return { ...keys, store, chosenBy: 'configuration' };
   }
   const choice = readTokenChoice();
-  if (choice.profile === 'keyfile') {
-    return { store: 'keyfile', chosenBy: 'set-up', pkcs11: given, keyfile };
-  }
-  return { store: 'pkcs11', chosenBy: 'set-up', pkcs11: { ...given, ...choice }, keyfile };
+  if (choice.profile === 'keyfile') return { ...keys, store: 'keyfile', chosenBy: 'set-up' };
+  const pkcs11 = { ...keys.pkcs11, ...choice };
+  return { ...keys, store: 'pkcs11', chosenBy: 'set-up', pkcs11 };
 }
 
 function chooseFile(path: string | undefined, environment: NodeJS.ProcessEnv): string | undefined {

@@ -97,8 +97,16 @@ class KeyfileStore implements KeyStore {
       this.#signing.set(id, privateKey);
       return { changed: true, result: privateKey };
     });
-    const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
-    return { label, spki, sign: (digest) => this.#try(() => signDigest(key, digest)) };
+    return this.#signingKey(label, key);
+  }
+
+  findSigningKey(label: string): Promise<EcdsaKey> {
+    return this.#try(() => {
+      const id = `postseal sign ${this.#options.organisationId} ${label}`;
+      const key = this.#signing.get(id);
+      if (key === undefined) throw new PostsealError('key.store-other', { key: id });
+      return this.#signingKey(label, key);
+    });
   }
 
   async health(): Promise<StoreHealth> {
@@ -165,6 +173,11 @@ class KeyfileStore implements KeyStore {
       if (this.#closed) reject(new PostsealError('key.unavailable', { reason: 'closed' }));
       else resolve(step());
     });
+  }
+
+  #signingKey(label: string, key: KeyObject): EcdsaKey {
+    const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
+    return { label, spki, sign: (digest) => this.#try(() => signDigest(key, digest)) };
   }
 
   #kek(id: string): Buffer {

@@ -48,6 +48,8 @@ export interface KeyStore {
   unwrap(kekId: string, aad: Uint8Array, blob: Uint8Array): Promise<Buffer>;
   /** Finds or makes a signing key. Idempotent. */
   ensureSigningKey(label: string): Promise<EcdsaKey>;
+  /** @throws PostsealError `key.store-other` when the store answers and has no such key. */
+  findSigningKey(label: string): Promise<EcdsaKey>;
   /** A real encryption and decryption with every KEK in use; never throws. */
   health(): Promise<StoreHealth>;
   close(): Promise<void>;

@@ -32,6 +32,11 @@ export interface KeyStorePlace {
   readonly organisationId: string;
   /** The signer never sets up a token, and has a key file of its own. */
   readonly role: 'keys' | 'signer';
+  /**
+   * Nothing was ever protected by this store, so it may be set up where there is none. Later a store that is
+   * not there is missing: an empty one in its place would hide that and would never open anything.
+   */
+  readonly first: boolean;
   /** A call of the token never came back: only an end of this process helps, and its parent starts another. */
   readonly onHung?: () => void;
   /** Unix milliseconds. */
@@ -46,33 +51,44 @@ type Opener<K extends KeyStoreChoice['kind']> = (
 const openers: { readonly [K in KeyStoreChoice['kind']]: Opener<K> } = {
   pkcs11: (choice, place) => {
     const profile = loadProfile(choice.profile);
-    const module = choice.module ?? profile.modules.find((path) => existsSync(path));
-    if (module === undefined) {
-      throw new PostsealError('key.token', { reason: 'no-module', profile: choice.profile });
-    }
     return openPkcs11Store({
-      module,
+      module: moduleOf(choice),
       profile,
       folder: place.folder,
       label: choice.tokenLabel,
       organisationId: place.organisationId,
       pin: choice.pin === undefined ? undefined : Secret.fromText(choice.pin),
-      provision: place.role === 'keys',
+      provision: place.role === 'keys' && place.first,
       hardwareOnly: choice.hardwareOnly ?? false,
       onHung: place.onHung,
       now: place.now,
     });
   },
-  keyfile: async (choice, place) =>
-    openKeyfileStore({
-      path: join(place.folder, `${place.role}.sealed`),
+  keyfile: async (choice, place) => {
+    const path = join(place.folder, `${place.role}.sealed`);
+    // Before the passphrase, which would be made as well.
+    if (!place.first && !existsSync(path)) {
+      throw new PostsealError('key.store-missing', { file: path });
+    }
+    return openKeyfileStore({
+      path,
       passphrase:
         choice.passphrase === undefined
           ? await ensurePin(place.folder, `${place.role}-passphrase`)
           : Secret.fromText(choice.passphrase),
       organisationId: place.organisationId,
-    }),
+    });
+  },
 };
+
+/** Absolute path of the module. @throws PostsealError `key.module-missing`, `config.invalid`. */
+export function moduleOf(choice: Extract<KeyStoreChoice, { kind: 'pkcs11' }>): string {
+  const known = choice.module === undefined ? loadProfile(choice.profile).modules : [choice.module];
+  const found = known.find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  const fields = choice.module === undefined ? {} : { module: choice.module };
+  throw new PostsealError('key.module-missing', { profile: choice.profile, ...fields });
+}
 
 /** What a choice is before anybody has asked the token. @throws PostsealError `config.invalid`. */
 export function declaredClass(choice: KeyStoreChoice): TokenClass {
@@ -80,13 +96,13 @@ export function declaredClass(choice: KeyStoreChoice): TokenClass {
 }
 
 /**
- * @throws PostsealError `key.token`, `key.pin`, `key.pin-locked`, `key.passphrase`, `key.software-token`,
- * `key.unavailable`.
+ * @throws PostsealError `key.store-missing`, `key.module-missing`, `key.token`, `key.pin`, `key.pin-locked`,
+ * `key.passphrase`, `key.software-token`, `key.unavailable`.
  */
 export async function openKeyStore(
   choice: KeyStoreChoice,
   place: KeyStorePlace,
 ): Promise<KeyStore> {
-  mkdirSync(place.folder, { recursive: true, mode: 0o700 });
+  if (place.first) mkdirSync(place.folder, { recursive: true, mode: 0o700 });
   return choice.kind === 'pkcs11' ? openers.pkcs11(choice, place) : openers.keyfile(choice, place);
 }

@@ -1,6 +1,6 @@
 // Loads a PKCS#11 module and finds the slot of our token. Everything here runs at connect only; the
 // calls of the data path are in session-pool.ts. Source: PKCS #11 v2.40 §5.4–5.6.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pkcs11js from 'pkcs11js';
 import type { Handle, PKCS11, TokenInfo } from 'pkcs11js';
@@ -14,6 +14,8 @@ export interface ModuleOptions {
   readonly profile: TokenProfile;
   /** The home's `keys/` folder; the token's own folder is made below it where the profile has one. */
   readonly folder: string;
+  /** May that folder be made? */
+  readonly provision: boolean;
 }
 
 export interface Cryptoki {
@@ -23,11 +25,18 @@ export interface Cryptoki {
   finalise(): void;
 }
 
-/** Loads the library. @throws PostsealError `key.token` when it cannot be loaded. */
+/**
+ * Loads the library. @throws PostsealError `key.token` when it cannot be loaded, `key.store-missing` when the
+ * token's folder is not there and may not be made.
+ */
 export function loadModule(options: ModuleOptions): Cryptoki {
   const tokenFolder = join(options.folder, 'token');
   if (options.profile.configuration !== undefined || usesFolder(options.profile)) {
-    mkdirSync(tokenFolder, { recursive: true, mode: 0o700 });
+    if (options.provision) mkdirSync(tokenFolder, { recursive: true, mode: 0o700 });
+    // The module would make an empty one, and the true one could not be put back into its place.
+    else if (!existsSync(tokenFolder)) {
+      throw new PostsealError('key.store-missing', { folder: tokenFolder });
+    }
   }
   writeConfiguration(options, tokenFolder);
   const api = new pkcs11js.PKCS11();

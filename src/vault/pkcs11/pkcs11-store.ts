@@ -38,7 +38,7 @@ export interface Pkcs11StoreOptions {
   /** Replaces the PIN files. */
   readonly pin?: Secret | undefined;
   readonly soPin?: Secret | undefined;
-  /** Set up a token at first start, where the profile allows it. */
+  /** Set up a token where there is none and the profile allows it; else one that is not there is missing. */
   readonly provision: boolean;
   /** Refuse a software token, also one that a profile calls an HSM. Default false. */
   readonly hardwareOnly?: boolean;
@@ -52,7 +52,7 @@ export interface Pkcs11StoreOptions {
 }
 
 /**
- * Connects to the token. @throws PostsealError `key.token`, `key.pin`, `key.pin-locked`,
+ * Connects to the token. @throws PostsealError `key.store-missing`, `key.token`, `key.pin`, `key.pin-locked`,
  * `key.software-token`, `key.unavailable`.
  */
 export async function openPkcs11Store(options: Pkcs11StoreOptions): Promise<KeyStore> {
@@ -143,13 +143,19 @@ class Pkcs11Store implements KeyStore {
   }
 
   async ensureSigningKey(label: string): Promise<EcdsaKey> {
-    const id = `postseal sign ${this.#organisation} ${label}`;
-    const spki = await this.#link.run(async (connection) => {
-      const { api, session, pairs } = connection;
+    const id = this.#signingId(label);
+    await this.#link.run(async ({ api, session, pairs }) => {
       const found = findPair(api, session, id, this.#profile);
-      const pair = found ?? (await createPair(api, session, id, this.#profile));
-      pairs.set(id, pair);
-      return spkiOfPoint(readPoint(api, session, pair.publicKey));
+      pairs.set(id, found ?? (await createPair(api, session, id, this.#profile)));
+    });
+    return this.findSigningKey(label);
+  }
+
+  async findSigningKey(label: string): Promise<EcdsaKey> {
+    const id = this.#signingId(label);
+    const spki = await this.#link.run((connection) => {
+      const { publicKey } = this.#pair(connection, id);
+      return Promise.resolve(spkiOfPoint(readPoint(connection.api, connection.session, publicKey)));
     });
     const key: EcdsaKey = { label, spki, sign: (digest) => this.#sign(id, digest) };
     await proveSigningKey(key);
@@ -191,15 +197,23 @@ class Pkcs11Store implements KeyStore {
     const known = connection.pairs.get(id);
     if (known !== undefined) return known;
     const found = findPair(connection.api, connection.session, id, this.#profile);
-    if (found === undefined) throw this.#missing(connection, id);
+    if (found === undefined) throw this.#missing(connection, id, 'key.store-other');
     connection.pairs.set(id, found);
     return found;
   }
 
+  #signingId(label: string): string {
+    return `postseal sign ${this.#organisation} ${label}`;
+  }
+
   /** A token that is away shows no keys either; only one that still shows itself has lost this key. */
-  #missing(connection: TokenConnection, key: string): PostsealError {
+  #missing(
+    connection: TokenConnection,
+    key: string,
+    code: 'key.destroyed' | 'key.store-other' = 'key.destroyed',
+  ): PostsealError {
     const present = findToken(connection.api, this.#profile, this.#label) !== undefined;
-    return new PostsealError(present ? 'key.destroyed' : 'key.unavailable', { key });
+    return new PostsealError(present ? code : 'key.unavailable', { key });
   }
 
   async #sign(id: string, digest: Uint8Array): Promise<Buffer> {

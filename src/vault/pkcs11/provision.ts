@@ -38,7 +38,7 @@ export async function provisionToken(api: PKCS11, options: ProvisionOptions): Pr
   return token;
 }
 
-export function noToken(label: string): PostsealError {
+function noToken(label: string): PostsealError {
   return new PostsealError('key.token', { reason: 'no-token', label });
 }
 

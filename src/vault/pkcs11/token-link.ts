@@ -6,11 +6,11 @@ import type { Handle, KeyPair, PKCS11 } from 'pkcs11js';
 import { PostsealError } from '../../kernel/errors.ts';
 import type { Secret } from '../../kernel/secret.ts';
 import { chooseGcm, type TokenGcm } from './aes-gcm.ts';
-import { findToken, padded, type Cryptoki, type FoundToken } from './cryptoki.ts';
+import { findToken, hasFlag, padded, type Cryptoki, type FoundToken } from './cryptoki.ts';
 import { readPin } from './pin-file.ts';
 import type { PinTries } from './pin-tries.ts';
 import type { TokenProfile } from './profile.ts';
-import { noToken, provisionToken } from './provision.ts';
+import { provisionToken } from './provision.ts';
 import { createSessionPool, type SessionPool } from './session-pool.ts';
 import { withinMs } from './time-limit.ts';
 import { ReportedClass } from './token-class.ts';
@@ -95,7 +95,8 @@ export class TokenLink {
 
   /**
    * Runs `work` on a session, reconnecting and repeating it once when the token was lost; it must be
-   * safe to repeat. @throws PostsealError `key.unavailable`, `key.pin`, `key.pin-locked`, `key.token`.
+   * safe to repeat. @throws PostsealError `key.unavailable`, `key.store-missing`, `key.pin`,
+   * `key.pin-locked`, `key.token`.
    */
   async run<T>(work: (connection: TokenConnection) => Promise<T>): Promise<T> {
     const first = await this.#up();
@@ -160,7 +161,7 @@ export class TokenLink {
       if (failure.code === 'key.pin-locked') this.#fatal = failure;
       this.#backOff();
       // A token that was there and is not found now is away, which passes; only the first start judges.
-      throw this.token !== '' && failure.code === 'key.token'
+      throw this.token !== '' && ['key.token', 'key.store-missing'].includes(failure.code)
         ? new PostsealError('key.unavailable', failure.fields, failure)
         : failure;
     }
@@ -195,8 +196,12 @@ export class TokenLink {
     const { api } = this.#cryptoki;
     // After the first connection a missing token is away; a new empty one must not take its place.
     if (this.#options.provision && this.token === '') return provisionToken(api, this.#options);
-    const found = findToken(api, this.#options.profile, this.#options.label);
-    if (found === undefined) throw noToken(this.#options.label);
+    const { profile, label, folder } = this.#options;
+    const found = findToken(api, profile, label);
+    // Some modules show an empty token where there is none.
+    if (found === undefined || !hasFlag(found.info, pkcs11js.CKF_USER_PIN_INITIALIZED)) {
+      throw new PostsealError('key.store-missing', { label, profile: profile.name, folder });
+    }
     return found;
   }
 

@@ -48,8 +48,8 @@ const custodianBytesDefault = 48 * 1_048_576;
 const groupBytesDefault = 128 * 1_048_576;
 
 /**
- * Opens the root of the tree and listens. @throws PostsealError `key.destroyed` (reason `kek-missing`:
- * these tables belong to another token), `key.unavailable`, `database.unreachable`.
+ * Opens the root of the tree and listens. @throws PostsealError `key.store-other` (these
+ * tables belong to another token), `key.unavailable`, `database.unreachable`.
  */
 export async function startKeyService(deps: KeyServiceDeps): Promise<KeyService> {
   const { database, store, organisation, sealer, onError } = deps;

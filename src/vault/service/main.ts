@@ -7,6 +7,7 @@ import type { UnixMs } from '../../kernel/time.ts';
 import { createEventSealer } from '../../ledger/event/event-sealer.ts';
 import { openDatabase } from '../../platform/postgres/database.ts';
 import { openKeyStore } from '../keys/open-key-store.ts';
+import { readGenerations } from './key-rows.store.ts';
 import { startKeyService } from './key-service.ts';
 import type { FromKeyProcess, KeyProcessConfig, ToKeyProcess } from './process-messages.ts';
 
@@ -45,6 +46,7 @@ async function start(config: KeyProcessConfig): Promise<() => Promise<void>> {
     folder: config.folder,
     organisationId: organisation,
     role: 'keys',
+    first: (await readGenerations(database.pool, organisation)).length === 0,
     onHung,
     now,
   });

@@ -52,7 +52,7 @@ export function newKeyId(): string {
   return uuidV4(randomBytes(16));
 }
 
-/** Reads or makes the root. @throws PostsealError `key.destroyed` with reason `kek-missing`. */
+/** Reads or makes the root. @throws PostsealError `key.store-other` when the store has not the KEK of these tables. */
 export async function openRootKeys(deps: RootDeps): Promise<RootKeys> {
   const { database, organisation } = deps;
   let generations = await readGenerations(database.pool, organisation);
@@ -129,7 +129,7 @@ class Root implements RootKeys {
       this.#dedup = { id: first.keyId as KeyId, version, key };
     } catch (error) {
       if (error instanceof PostsealError && error.code === 'key.destroyed') {
-        throw new PostsealError('key.destroyed', { reason: 'kek-missing' }, error);
+        throw new PostsealError('key.store-other', { key: this.#kek(this.generation) }, error);
       }
       throw error;
     }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { PostsealError } from '../../../src/kernel/errors.ts';
 import { configDigest, describeConfig } from '../../../src/platform/config/describe-config.ts';
+import { readHomeKeys, writeHomeKeys } from '../../../src/platform/config/home-keys.ts';
 import { findProblems, loadConfig } from '../../../src/platform/config/load-config.ts';
 import { configReference } from '../../../src/platform/config/reference.ts';
 import { configDefaults } from '../../../src/platform/config/schema.ts';
@@ -152,6 +153,66 @@ describe('loadConfig', () => {
     expect(configDigest(same)).toBe(configDigest(config));
     expect(configDigest(other)).not.toBe(configDigest(config));
   });
+});
+
+describe('a home that keeps its key store', () => {
+  const home = join(folder, 'started');
+  mkdirSync(home);
+  const env = { POSTSEAL_HOME: home };
+  const token = {
+    kind: 'pkcs11',
+    profile: 'nss-softokn',
+    module: '/a.so',
+    tokenLabel: 'x',
+  } as const;
+
+  test('is believed more than the set-up of the checkout, and secrets still come from the file', () => {
+    writeHomeKeys(home, token);
+    expect(readHomeKeys(home)).toEqual(token);
+    const config = loadConfig(fileOf({ keys: { pkcs11: { pin: { env: 'PIN' } } } }), {
+      ...env,
+      PIN: '98765',
+    });
+    expect(config.keys).toMatchObject({ store: 'pkcs11', chosenBy: 'home' });
+    const { pin, ...pkcs11 } = config.keys.pkcs11;
+    expect(pkcs11).toEqual({ profile: 'nss-softokn', module: '/a.so', tokenLabel: 'x' });
+    expect(pin?.exposeText()).toBe('98765');
+    writeHomeKeys(home, { kind: 'keyfile' });
+    expect(loadConfig(undefined, env).keys).toMatchObject({ store: 'keyfile', chosenBy: 'home' });
+  });
+
+  test('the same store may be named, and another path of its module; what differs is refused as a whole', () => {
+    writeHomeKeys(home, token);
+    const keys = { store: 'pkcs11', pkcs11: { profile: 'nss-softokn', tokenLabel: 'x' } };
+    expect(loadConfig(fileOf({ keys }), env).keys.pkcs11.module).toBe('/a.so');
+    const moved = { pkcs11: { module: '/b.so' } };
+    expect(loadConfig(fileOf({ keys: moved }), env).keys.pkcs11).toMatchObject({
+      module: '/b.so',
+      profile: 'nss-softokn',
+    });
+    const other = { pkcs11: { profile: 'softhsm2', tokenLabel: 'y' } };
+    expect(failure({ keys: other }, env)).toMatchObject({
+      code: 'key.store-mismatch',
+      exit: 78,
+      fields: {
+        '/keys/pkcs11/profile': 'softhsm2, but the home has nss-softokn',
+        '/keys/pkcs11/tokenLabel': 'y, but the home has x',
+      },
+    });
+    writeHomeKeys(home, { kind: 'keyfile' });
+    expect(failure({ keys: moved }, env)).toMatchObject({ code: 'key.store-mismatch' });
+  });
+
+  test.each(['', '{', 'null', '{"kind":"keyfile"}', '{"format":"postseal/key-store/1"}'])(
+    'a file of it that reads %j is refused, not passed over',
+    (text) => {
+      writeFileSync(join(home, 'key-store.json'), text);
+      expect(failure({}, env)).toMatchObject({
+        code: 'key.store-mismatch',
+        fields: { file: join(home, 'key-store.json') },
+      });
+    },
+  );
 });
 
 describe('readTokenChoice', () => {

@@ -166,8 +166,8 @@ describe('the key service', () => {
       onError: (error) => run.troubles.push(error),
     });
     await expect(attempt).rejects.toMatchObject({
-      code: 'key.destroyed',
-      fields: { reason: 'kek-missing' },
+      code: 'key.store-other',
+      exit: 78,
     });
     await other.close();
   });

@@ -8,7 +8,7 @@ export const keysFragment: ConfigFragment = {
     store: {
       type: 'string',
       description:
-        '`pkcs11`: a token; `keyfile`: a sealed file, for development only; `auto`: what the set-up found on this machine.',
+        '`pkcs11`: a token; `keyfile`: a sealed file, for development only; `auto`: at the first start what the set-up found on this machine. A home keeps its choice; another one is refused.',
       enum: ['auto', 'pkcs11', 'keyfile'],
     },
     pkcs11: objectOf('A PKCS#11 token.', {
