@@ -16,6 +16,8 @@ interface Entry {
   metadata: RecordMetadata | Uint8Array;
   bytes: number;
   readonly until: number;
+  older: Entry | undefined;
+  newer: Entry | undefined;
 }
 
 /** Whose metadata it is. */
@@ -33,8 +35,12 @@ export class MetadataCache {
   readonly #options: MetadataCacheOptions;
   /** By session and record, so that a look needs no key made of both. */
   readonly #sessions = new Map<string, Map<string, Entry>>();
-  /** In order of insertion, which is the order of expiry. */
-  readonly #order = new Set<Entry>();
+  /**
+   * A chain in order of insertion, which is the order of expiry. A Map has that order too, but what is
+   * taken from its front leaves holes that every look at the front walks over.
+   */
+  #oldest: Entry | undefined;
+  #newest: Entry | undefined;
   #bytes = 0;
   #flushes = 0;
 
@@ -79,7 +85,8 @@ export class MetadataCache {
 
   flush(): void {
     this.#sessions.clear();
-    this.#order.clear();
+    this.#oldest = undefined;
+    this.#newest = undefined;
     this.#bytes = 0;
     this.#flushes += 1;
   }
@@ -94,11 +101,14 @@ export class MetadataCache {
     if (before !== undefined) this.#drop(before);
     const now = this.#options.monotonic();
     const until = now + this.#options.ttlMs;
-    const entry: Entry = { session, record, metadata, bytes, until };
+    const older = this.#newest;
+    const entry: Entry = { session, record, metadata, bytes, until, older, newer: undefined };
+    if (older === undefined) this.#oldest = entry;
+    else older.newer = entry;
+    this.#newest = entry;
     this.#of(session).set(record.recordId, entry);
-    this.#order.add(entry);
     this.#bytes += bytes;
-    for (const oldest of this.#order) {
+    for (let oldest = this.#oldest; oldest !== undefined; oldest = this.#oldest) {
       if (this.#bytes <= this.#options.bytesMax && oldest.until > now) return;
       this.#drop(oldest);
     }
@@ -117,7 +127,11 @@ export class MetadataCache {
     const records = this.#sessions.get(entry.session);
     records?.delete(entry.record.recordId);
     if (records?.size === 0) this.#sessions.delete(entry.session);
-    this.#order.delete(entry);
+    const { older, newer } = entry;
+    if (older === undefined) this.#oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
     this.#bytes -= entry.bytes;
   }
 }

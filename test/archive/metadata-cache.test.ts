@@ -1,6 +1,7 @@
 // Opened metadata in memory: for the session that had it opened, for a time, within bytes.
 import { describe, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
+import fc from 'fast-check';
 import { type CachedRecord, MetadataCache } from '../../src/archive/metadata-cache.ts';
 import { decodeMetadata, encodeMetadata } from '../../src/archive/metadata-payload.ts';
 import { parseMessage } from '../../src/mime/parser.ts';
@@ -86,6 +87,47 @@ describe('MetadataCache', () => {
     for (let i = 0; i < 100; i += 1) cache.putPayload('s', often, payload);
     expect(cache.get('s', first)).toBeDefined();
     expect(cache.get('s', often)).toBeDefined();
+  });
+
+  test('does what a list of entries would do, in any order of puts, waits and looks', () => {
+    const payload = payloadOf('a');
+    const room = 5;
+    const records = Array.from({ length: 4 }, newRecord);
+    const place = fc.tuple(fc.constantFrom('one', 'two'), fc.nat({ max: records.length - 1 }));
+    const step = fc.oneof(
+      place.map((at) => ({ put: at })),
+      place.map((at) => ({ get: at })),
+      fc.integer({ min: 1, max: 600 }).map((ms) => ({ wait: ms })),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
+        // Looks make entries larger, which is not what is tried here: they are all of one size.
+        const large = 256 + 3 * payload.length;
+        const { cache, wait } = newCache(room * large);
+        const metadata = decodeMetadata(payload);
+        let list: { readonly name: string; readonly until: number }[] = [];
+        let now = 0;
+        for (const one of steps) {
+          if ('wait' in one) {
+            wait(one.wait);
+            now += one.wait;
+            continue;
+          }
+          const [session, index] = 'put' in one ? one.put : one.get;
+          const name = `${session} ${index}`;
+          const record = records[index]!;
+          if ('put' in one) {
+            cache.put(session, record, metadata, payload.length);
+            list = list.filter((entry) => entry.name !== name && entry.until > now);
+            list = [...list, { name, until: now + 1_000 }].slice(-room);
+          } else {
+            const known = list.some((entry) => entry.name === name && entry.until > now);
+            expect(cache.get(session, record)).toBe(known ? metadata : undefined);
+          }
+        }
+      }),
+      { seed: 41, numRuns: 1_000 },
+    );
   });
 
   test('a payload that cannot be read is told, not forgotten', () => {
