@@ -108,7 +108,9 @@ async function startServer(home: string): Promise<TestServer> {
 
 async function answer(server: TestServer, request: BrokerRequest): Promise<BrokerReply> {
   if (request.ask === 'drop') {
-    await administer(server.url, `DROP DATABASE IF EXISTS ${request.name} WITH (FORCE)`);
+    // Autovacuum may be at work in it, and only a superuser may end that.
+    const url = server.superuserUrl ?? server.url;
+    await administer(url, `DROP DATABASE IF EXISTS ${request.name} WITH (FORCE)`);
     return { name: request.name, url: '', superuserUrl: undefined };
   }
   const name = `postseal_test_${randomBytes(6).toString('hex')}`;
