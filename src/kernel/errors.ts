@@ -207,6 +207,18 @@ export const errorRegistry = {
     1,
   ),
   'limit.reached': spec('A limit is reached.', 'see docs/reference/config.md', false, 1),
+  'import.unreadable': spec(
+    'A file or folder of the import cannot be used.',
+    'check its path, its kind and its permissions',
+    false,
+    1,
+  ),
+  'import.empty': spec(
+    'No message was found there.',
+    'check the path and the format: mbox, eml or maildir',
+    false,
+    1,
+  ),
   'import.present': spec('The message was imported before.', 'nothing is to be done', false, 1),
   'intake.busy': spec('Intake is busy.', 'deliver again later', true, 1),
   'account.unknown': spec('There is no such account.', 'see postseal account list', false, 1),

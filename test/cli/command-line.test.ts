@@ -156,6 +156,15 @@ describe('without a server', () => {
     expect(stderr).toContain('/listeners/imap/port');
   });
 
+  test('an import whose results cannot be kept is refused before it begins', async () => {
+    const results = join(home, 'no', 'such', 'folder');
+    const args = ['import', 'mbox', 'ann@example.com', join(home, 'any'), '--results', results];
+    const { code, stdout, stderr } = await run(args);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain(results);
+    expect(stderr).toMatch(/^postseal: error: .*\npostseal: hint: .*\n$/);
+  });
+
   test('doctor finds what is missing and ends with 1', async () => {
     const { code, stdout } = await run(['doctor', '--json']);
     expect(code).toBe(1);

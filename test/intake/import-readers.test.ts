@@ -11,6 +11,7 @@ import {
   readFrames,
 } from '../../src/intake/import/import-item.ts';
 import { maildirFlags, readEml, readMaildir } from '../../src/intake/import/read-files.ts';
+import { readable } from '../../src/intake/import/readable.ts';
 import { readMbox, separatorDate, statusFlags } from '../../src/intake/import/read-mbox.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'postseal-import-'));
@@ -29,6 +30,29 @@ function mbox(name: string, text: string): string {
 }
 
 const inbox = { folder: 'INBOX', lineEnds: 'auto' } as const;
+
+describe('what cannot be read', () => {
+  const missing = join(scratch, 'nowhere');
+  const empty = mkdtempSync(join(scratch, 'empty-'));
+  test.each([
+    ['a missing mbox', () => readMbox(missing, inbox), missing],
+    ['a missing message file', () => readEml([missing], inbox), missing],
+    ['a missing Maildir', () => readMaildir(missing, inbox), missing],
+    ['a folder that is no Maildir', () => readMaildir(empty, inbox), empty],
+    ['a folder in place of an mbox', () => readMbox(empty, inbox), empty],
+  ])('%s is told with its path', async (_what, read, path) => {
+    await expect(all(readable(read(), path))).rejects.toMatchObject({
+      code: 'import.unreadable',
+      fields: { path },
+    });
+  });
+
+  test('a file that is no mbox is told, an empty one has no message', async () => {
+    const other = mbox('letter.eml', 'Subject: a letter\n\nFrom here on\n');
+    await expect(all(readMbox(other, inbox))).rejects.toMatchObject({ code: 'import.unreadable' });
+    expect(await all(readMbox(mbox('none', ''), inbox))).toEqual([]);
+  });
+});
 
 describe('readMbox', () => {
   test('splits at separators after an empty line and leaves quoted and lookalike lines alone', async () => {
@@ -65,10 +89,6 @@ describe('readMbox', () => {
     const path = mbox('crlf', `From a@b Sat Jan  3 01:05:34 1996\r\n${body}\r\n`);
     const items = await all(readMbox(path, inbox));
     expect(items.map((i) => i.bytes.toString())).toEqual([body]);
-  });
-
-  test('a file that is no mbox has no messages', async () => {
-    expect(await all(readMbox(mbox('none', 'Subject: x\n\nFrom\n'), inbox))).toEqual([]);
   });
 
   test('whatever the messages are, splitting a joined file gives them back', async () => {

@@ -112,6 +112,28 @@ describe('LMTP', () => {
     );
   });
 
+  test('what goes wrong for one recipient is no answer to the others', async () => {
+    const { committer } = node.services;
+    const [ann, bob] = ['ann@example.com', 'bob@example.com'].map((name) => accounts.get(name));
+    if (ann === undefined || bob === undefined) throw new Error('no accounts');
+    const broken: typeof committer.commit = (operation) => {
+      const objects = operation.events.flatMap((event) => event.objects);
+      if (objects.some(({ id }) => id === ann.id)) throw new TypeError('a fault of our own');
+      return committer.commit(operation);
+    };
+    const faulty = Object.assign(Object.create(committer) as typeof committer, { commit: broken });
+    const delivery = createDelivery({ ...node.services, committer: faulty });
+    const bytes = (async function* () {
+      yield await Promise.resolve(Buffer.from('Subject: one of two\r\n\r\nbody\r\n'));
+    })();
+    const before = await inboxOf(bob.name);
+    const input = { accounts: [ann, bob], from: 'a@example.org', to: [ann.name, bob.name], bytes };
+    const [forAnn, forBob] = await delivery.deliver(input);
+    expect(forAnn).toMatchObject({ code: 'internal' });
+    expect(forBob).toMatchObject({ event: expect.any(String) });
+    expect(await inboxOf(bob.name)).toHaveLength(before.length + 1);
+  });
+
   test('keeps the bytes: dots unstuffed, 8-bit untouched', async () => {
     const message = Buffer.from('Subject: x\r\n\r\n.dot\r\n\xff\xfe\r\n', 'latin1');
     await session(

@@ -1,10 +1,11 @@
 // Imports of mail from files: the command reads them and streams framed items to the server, which
 // answers one line an item.
-import { createWriteStream } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { exitCode, PostsealError } from '../../kernel/errors.ts';
 import { frameItem, type ImportItem, type LineEnds } from '../../intake/import/import-item.ts';
 import { readEml, readMaildir, type ReadOptions } from '../../intake/import/read-files.ts';
 import { readMbox } from '../../intake/import/read-mbox.ts';
+import { fileError, readable } from '../../intake/import/readable.ts';
 import type { CliCall, Verb } from '../verb.ts';
 
 type Reader = (paths: readonly string[], options: ReadOptions) => AsyncIterable<ImportItem>;
@@ -14,7 +15,7 @@ async function* each(
   read: (path: string) => AsyncIterable<ImportItem>,
 ): AsyncGenerator<ImportItem> {
   for (const path of paths) {
-    for await (const item of read(path)) {
+    for await (const item of readable(read(path), path)) {
       const key = paths.length > 1 ? `${path}${item.head.key}` : item.head.key;
       yield { ...item, head: { ...item.head, key } };
     }
@@ -28,7 +29,7 @@ const readers: Readonly<Record<string, { reader: Reader; lineEnds: LineEnds; tex
     text: 'Import mbox files into an account',
   },
   eml: {
-    reader: readEml,
+    reader: (paths, options) => readable(readEml(paths, options), paths[0] ?? ''),
     lineEnds: 'keep',
     text: 'Import single message files, or folders of them, into an account',
   },
@@ -56,6 +57,15 @@ async function* framed(
   }
 }
 
+/** Opened before anything is stored, so that a result that cannot be kept is told first. */
+async function openResults(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'w');
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}
+
 async function runImport(call: CliCall, format: string): Promise<0 | 1> {
   const [account = '', ...paths] = call.args;
   const source = readers[format];
@@ -65,7 +75,7 @@ async function runImport(call: CliCall, format: string): Promise<0 | 1> {
     lineEnds: lineEndsOf(call, source.lineEnds),
   };
   const resultFile = call.option('results');
-  const results = resultFile === undefined ? undefined : createWriteStream(resultFile);
+  const results = resultFile === undefined ? undefined : await openResults(resultFile);
   const progress = call.out.progress(`import ${format}`);
   let read = 0;
   let answered = 0;
@@ -86,12 +96,12 @@ async function runImport(call: CliCall, format: string): Promise<0 | 1> {
       }
       answered += 1;
       progress.update(answered, read);
-      results?.write(`${JSON.stringify(item)}\n`);
+      await results?.write(`${JSON.stringify(item)}\n`);
       if (item.status === 'failed') failures.push(`failed: ${item.key ?? ''}: ${item.text ?? ''}`);
     }
   } finally {
     progress.stop();
-    results?.end();
+    await results?.close();
   }
   if (summary === undefined) throw new PostsealError('server.connection-lost');
   const { stored, present, failed } = summary as {
@@ -99,6 +109,7 @@ async function runImport(call: CliCall, format: string): Promise<0 | 1> {
     present: number;
     failed: number;
   };
+  if (answered === 0) throw new PostsealError('import.empty');
   call.out.result(summary, [...failures, `stored ${stored}, present ${present}, failed ${failed}`]);
   return failed === 0 ? exitCode.done : exitCode.failure;
 }

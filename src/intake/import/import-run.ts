@@ -44,6 +44,8 @@ export interface ImportSummary {
 
 /** Items that are stored at the same time: enough to fill the committer's batches. */
 const concurrency = 16;
+/** Octets of them; a larger item is stored alone. */
+const octetsAtOnce = 33_554_432;
 
 interface Run {
   readonly deps: ImportDeps;
@@ -63,7 +65,15 @@ async function folderId(run: Run, name: string): Promise<MailboxId> {
   return folder.id;
 }
 
-async function storeItem(run: Run, item: ImportItem): Promise<ImportResult> {
+/** Items are prepared at the same time and handed to the committer one after the other. */
+interface Turn {
+  /** Every earlier item has been handed over, or never will be. */
+  readonly come: Promise<unknown>;
+  /** May be called again. */
+  readonly pass: () => void;
+}
+
+async function storeItem(run: Run, item: ImportItem, turn: Turn): Promise<ImportResult> {
   const { deps, account, actor } = run;
   const { head, bytes } = item;
   if (head.size > deps.messageBytesMax)
@@ -83,7 +93,8 @@ async function storeItem(run: Run, item: ImportItem): Promise<ImportResult> {
   const record = await deps.archive.prepare({ custodian, source: 'import', bytes });
   const internalDate = (head.internalDate ?? deps.clock.now()) as UnixMs;
   try {
-    const result = await deps.committer.commit({
+    await turn.come;
+    const committing = deps.committer.commit({
       events: [
         {
           op: 'mail.imported',
@@ -103,6 +114,8 @@ async function storeItem(run: Run, item: ImportItem): Promise<ImportResult> {
         importedPart({ custodian, mailbox, tag, occurrence, record: record.recordId }),
       ],
     });
+    turn.pass();
+    const result = await committing;
     const [event] = result.events;
     return { key: head.key, status: 'stored', uid: result.outputs[1].uid, event: event ?? '' };
   } catch (error) {
@@ -111,31 +124,45 @@ async function storeItem(run: Run, item: ImportItem): Promise<ImportResult> {
   }
 }
 
-async function answerItem(run: Run, item: ImportItem): Promise<ImportResult> {
+async function answerItem(run: Run, item: ImportItem, turn: Turn): Promise<ImportResult> {
   try {
-    return await storeItem(run, item);
+    return await storeItem(run, item, turn);
   } catch (error) {
     if (!(error instanceof PostsealError)) throw error;
     if (error.code === 'import.present') return { key: item.head.key, status: 'present' };
     return { key: item.head.key, status: 'failed', code: error.code, text: error.message };
+  } finally {
+    await turn.come;
+    turn.pass();
   }
 }
 
-/** Runs `answer` over the items, `concurrency` at a time; results come in the order of the items. */
+/** Runs `answer` over the items, some at a time; results come in the order of the items. */
 async function* inParallel(
   items: AsyncIterable<ImportItem>,
-  answer: (item: ImportItem) => Promise<ImportResult>,
+  answer: (item: ImportItem, turn: Turn) => Promise<ImportResult>,
 ): AsyncGenerator<ImportResult> {
-  const waiting: Promise<ImportResult>[] = [];
+  const waiting: { readonly result: Promise<ImportResult>; readonly octets: number }[] = [];
+  let held = 0;
+  let come: Promise<unknown> = Promise.resolve();
   for await (const item of items) {
-    const result = answer(item);
+    const octets = item.bytes.length;
+    for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
+      if (waiting.length < concurrency && held + octets <= octetsAtOnce) break;
+      waiting.shift();
+      held -= next.octets;
+      yield await next.result;
+    }
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const pass = (): void => resolve(undefined);
+    const result = answer(item, { come, pass });
+    come = promise;
     // A failure is taken up where the result is awaited, in its turn.
     result.catch(() => undefined);
-    waiting.push(result);
-    const next = waiting.length >= concurrency ? waiting.shift() : undefined;
-    if (next !== undefined) yield await next;
+    waiting.push({ result, octets });
+    held += octets;
   }
-  for (const result of waiting) yield await result;
+  for (const { result } of waiting) yield await result;
 }
 
 /**
@@ -154,29 +181,35 @@ export async function* runImport(
   const { session } = actor;
   if (session === undefined) throw new PostsealError('access.signed-out');
   const about = {
-    outcome: 'success',
     actor,
     objects: [
       { t: 'acc', id: account.id },
       { t: 'cus', id: account.custodian },
     ],
   } as const;
-  const started = await deps.committer.record({ op: 'import.started', ...about });
+  const started = await deps.committer.record({
+    op: 'import.started',
+    outcome: 'success',
+    ...about,
+  });
   const grant = { session, purpose: 'sign-in', events: [started] } as const;
   const view = await deps.mailboxes.openAccount(account, grant);
   const counts = { stored: 0, present: 0, failed: 0 };
+  let outcome: 'success' | 'failure' = 'failure';
   try {
     const { key: tagKey } = await deps.keys.writeKey('dedup', 'organisation');
     const folders = new Map<string, Promise<MailboxId>>();
     const run: Run = { deps, account, view, actor, tagKey, folders, seen: new Map() };
     const items = readFrames(input.stream, deps.messageBytesMax);
-    for await (const result of inParallel(items, (item) => answerItem(run, item))) {
+    for await (const result of inParallel(items, (item, turn) => answerItem(run, item, turn))) {
       counts[result.status] += 1;
       yield result;
     }
+    if (counts.failed === 0) outcome = 'success';
   } finally {
     view.close();
-    await deps.committer.record({ op: 'import.ended', ...about, fields: { started, ...counts } });
+    const fields = { started, ...counts };
+    await deps.committer.record({ op: 'import.ended', outcome, ...about, fields });
   }
   yield { done: counts };
 }

@@ -2,6 +2,7 @@
 // its file names, its dates are the files' own.
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { PostsealError } from '../../kernel/errors.ts';
 import { type ImportItem, type LineEnds, normaliseLineEnds } from './import-item.ts';
 
 export interface ReadOptions {
@@ -63,8 +64,17 @@ async function names(path: string): Promise<string[]> {
   }
 }
 
-/** The folder itself as `options.folder` and each Maildir++ subfolder `.a.b` below it as `a/b`. */
+/** The messages of a Maildir and of its Maildir++ subfolders. @throws PostsealError `import.unreadable`. */
 export async function* readMaildir(path: string, options: ReadOptions): AsyncGenerator<ImportItem> {
+  const parts = await readdir(path);
+  if (!parts.includes('cur') && !parts.includes('new')) {
+    throw new PostsealError('import.unreadable', { path, reason: 'neither cur nor new below it' });
+  }
+  yield* readFolder(path, options);
+}
+
+/** The folder itself as `options.folder` and each Maildir++ subfolder `.a.b` below it as `a/b`. */
+async function* readFolder(path: string, options: ReadOptions): AsyncGenerator<ImportItem> {
   for (const part of ['cur', 'new']) {
     for (const name of await names(join(path, part))) {
       if (name.startsWith('.')) continue;
@@ -75,7 +85,7 @@ export async function* readMaildir(path: string, options: ReadOptions): AsyncGen
     if (!/^\.[^.]/.test(name)) continue;
     const below = name.slice(1).split('.').join('/');
     const folder = options.folder === 'INBOX' ? below : `${options.folder}/${below}`;
-    for await (const item of readMaildir(join(path, name), { ...options, folder })) {
+    for await (const item of readFolder(join(path, name), { ...options, folder })) {
       yield { ...item, head: { ...item.head, key: `${name}/${item.head.key}` } };
     }
   }

@@ -3,6 +3,7 @@
 // line before a separator belongs to the format, everything else to the message; `>From ` stays as
 // it is, since the file does not say whether it was quoted.
 import { createReadStream } from 'node:fs';
+import { PostsealError } from '../../kernel/errors.ts';
 import { type ImportItem, type LineEnds, normaliseLineEnds } from './import-item.ts';
 
 const separator = /^From \S.*\s(?:19|20)\d\d(?:\s+[-+]\d{4})?\s*$/;
@@ -92,7 +93,10 @@ async function* linesOf(path: string): AsyncGenerator<Buffer> {
   if (pieces.length > 0) yield Buffer.concat(pieces);
 }
 
-/** The messages of the file in order. A file that does not start with a separator has none. */
+/**
+ * The messages of the file in order; an empty file has none. @throws PostsealError `import.unreadable` for a file
+ * that does not begin with a separator, which is no mbox.
+ */
 export async function* readMbox(
   path: string,
   options: { readonly folder: string; readonly lineEnds: LineEnds },
@@ -108,6 +112,9 @@ export async function* readMbox(
       separator.test(line.toString('latin1'));
     previous = line;
     if (!starts) {
+      if (open === undefined && !isEmptyLine(line)) {
+        throw new PostsealError('import.unreadable', { path, reason: 'no mbox' });
+      }
       open?.lines.push(line);
       continue;
     }

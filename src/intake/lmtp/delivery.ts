@@ -35,6 +35,9 @@ export interface Delivery {
   refused(reason: 'unknown' | 'disabled'): Promise<void>;
 }
 
+const asPostsealError = (error: unknown): PostsealError =>
+  error instanceof PostsealError ? error : new PostsealError('internal', {}, error);
+
 export function createDelivery(deps: DeliveryDeps): Delivery {
   const actor = { ...systemActor, role: 'intake', auth: 'lmtp' };
   return {
@@ -79,9 +82,11 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
             if (event === undefined) throw new PostsealError('internal');
             results.set(account.id, { event });
           } catch (error) {
-            await record.discard();
-            if (!(error instanceof PostsealError)) throw error;
-            results.set(account.id, error);
+            // Whatever went wrong is this recipient's: the others may be stored already.
+            results.set(account.id, asPostsealError(error));
+            await record.discard().catch((late: unknown) => {
+              results.set(account.id, asPostsealError(late));
+            });
           }
         }),
       );
