@@ -173,9 +173,11 @@ describe('the ledger', () => {
       client.send('a APPEND INBOX {23+}\r\nSubject: x\r\n\r\nhello\r\n\r\n\r\n');
       await client.until('a');
     }
+    const ids = new Set((await stage.events()).map(({ id }) => id));
     await client.command('s', 'SELECT INBOX');
-    // The event of SELECT does not keep its answer waiting.
-    await delay(100);
+    // Durable before its answer.
+    const selection = (await stage.events()).filter(({ id }) => !ids.has(id));
+    expect(selection.map(({ op }) => op)).toEqual(['mailbox.selected']);
     const run = (command: string) => since(() => client.command('b', command));
     expect(await run('FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE MODSEQ)')).toEqual([]);
     expect(await run('FETCH 1:* (ENVELOPE BODYSTRUCTURE)')).toEqual(['metadata.read']);

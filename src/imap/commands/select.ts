@@ -47,10 +47,15 @@ async function open(
   if (mailbox === undefined) {
     throw new ImapError('NO', 'NONEXISTENT', 'There is no such mailbox');
   }
+  try {
+    await recordSelection(session, mailbox);
+  } catch (error) {
+    mailbox.close();
+    throw error;
+  }
   session.select(mailbox);
   tell(session, mailbox);
   if (session.rev2) writeList(session.out.enc, { name: mailbox.name, attributes: [] });
-  recordSelection(session, mailbox);
   if (args.qresync !== null) await tellResync(session, mailbox, args.qresync);
   return { code: mode === 'read-only' ? 'READ-ONLY' : 'READ-WRITE', text: 'Selected' };
 }
@@ -81,20 +86,17 @@ function firstUnseen(mailbox: SelectedMailbox): number | null {
   return null;
 }
 
-function recordSelection(session: Session, mailbox: SelectedMailbox): void {
+/** Durable before the answer, as every look into a mailbox. */
+async function recordSelection(session: Session, mailbox: SelectedMailbox): Promise<void> {
   const { signedIn, deps } = session;
-  deps.committer
-    .record({
-      op: 'mailbox.selected',
-      outcome: 'success',
-      actor: signedIn.actor,
-      objects: [
-        { t: 'mbx', id: mailbox.id },
-        { t: 'cus', id: signedIn.account.custodian },
-      ],
-      fields: { mode: mailbox.view.mode },
-    })
-    .catch((error: unknown) => {
-      deps.log.warn('imap.selection.unrecorded', { session: session.id, error });
-    });
+  await deps.committer.record({
+    op: 'mailbox.selected',
+    outcome: 'success',
+    actor: signedIn.actor,
+    objects: [
+      { t: 'mbx', id: mailbox.id },
+      { t: 'cus', id: signedIn.account.custodian },
+    ],
+    fields: { mode: mailbox.view.mode },
+  });
 }
