@@ -82,6 +82,10 @@ function crossChecks(raw: RawConfig): SchemaFinding[] {
     if (other !== undefined) findings.push({ at, text: `is the port of ${other} too` });
     taken.set(`${host} ${port}`, name);
   }
+  for (const name of ['smtp', 'console'] as const) {
+    if (!raw.listeners[name].enabled) continue;
+    findings.push({ at: `/listeners/${name}/enabled`, text: 'this version has no such listener' });
+  }
   if ((raw.tls.certificate === undefined) !== (raw.tls.key === undefined)) {
     findings.push({ at: '/tls', text: 'certificate and key go together' });
   }

@@ -94,6 +94,12 @@ describe('loadConfig', () => {
     expect(failure({ tls: { key: 'k.pem' } }).fields).toMatchObject({
       '/tls': 'certificate and key go together',
     });
+    for (const name of ['smtp', 'console']) {
+      expect(failure({ listeners: { [name]: { enabled: true } } }).fields).toEqual({
+        [`/listeners/${name}/enabled`]: 'this version has no such listener',
+        file: expect.any(String),
+      });
+    }
     const production = { production: true, imap: { allowCleartextLoopback: true } };
     expect(Object.keys(failure(production).fields)).toEqual(
       expect.arrayContaining(['/keys/store', '/imap/allowCleartextLoopback']),

@@ -16,8 +16,16 @@ export const limitsFragment: ConfigFragment = {
     ),
     lineBytes: whole('Longest IMAP command line in octets.', 1_024, 1_048_576),
     connections: whole('Open connections a worker.', 1, 1_000_000),
-    connectionsPerAddress: whole('Open connections a client address.', 1, 1_000_000),
-    connectionsPerAccount: whole('Open IMAP sessions an account.', 1, 100_000),
+    connectionsPerAddress: whole(
+      'Open connections a client address, in each worker process.',
+      1,
+      1_000_000,
+    ),
+    connectionsPerAccount: whole(
+      'Open IMAP sessions an account, in each worker process.',
+      1,
+      100_000,
+    ),
     loginSeconds: whole('Time to sign in before the connection is closed.', 1, 3_600),
     idleMinutes: whole(
       'Silence after which a session is closed (RFC 9051: at least 30).',
