@@ -104,6 +104,7 @@ export function createArchive(deps: ArchiveDeps): Archive {
       await keys.ensureCustodian(id);
     },
     flushCaches: () => opener.flush(),
+    onFlush: (forget) => opener.onFlush(forget),
     close: () => opener.close(),
   };
 }

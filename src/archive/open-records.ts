@@ -26,6 +26,7 @@ export class RecordOpener {
   readonly #deps: RecordOpenerDeps;
   readonly #deks: DekCache;
   readonly #metadata: MetadataOpener;
+  readonly #forgetters = new Set<() => void>();
 
   constructor(deps: RecordOpenerDeps) {
     this.#deps = deps;
@@ -66,6 +67,12 @@ export class RecordOpener {
   flush(): void {
     this.#deks.flush();
     this.#metadata.flush();
+    for (const forget of this.#forgetters) forget();
+  }
+
+  onFlush(forget: () => void): () => void {
+    this.#forgetters.add(forget);
+    return () => void this.#forgetters.delete(forget);
   }
 
   close(): void {

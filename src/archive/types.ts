@@ -118,5 +118,10 @@ export interface Archive {
   ensureCustodian(id: CustodianId, kind: CustodianKind): Promise<void>;
   /** Forgets every cached key and opened cell. */
   flushCaches(): void;
+  /**
+   * Calls `forget` within every flush, whatever caused it: who keeps something that was opened must let go
+   * of it together with the keys. Returns the way out.
+   */
+  onFlush(forget: () => void): () => void;
   close(): void;
 }

@@ -7,6 +7,7 @@ import type { UnixMs } from '../kernel/time.ts';
 import type { MailboxService } from '../mailbox/types.ts';
 import type { Log } from '../platform/log/log.ts';
 import type { SearchPool } from './search-pool.ts';
+import type { SearchedBodies } from './searched-bodies.ts';
 import type { SessionTrace } from './session-trace.ts';
 
 export type ListenerKind = 'imap' | 'imaps';
@@ -34,6 +35,8 @@ export interface ImapSettings {
   /** Before the answer to a failed sign-in. */
   readonly failedSignInMs: number;
   readonly failedSignInsMax: number;
+  /** Opened bodies that a process keeps for the next search of the same session, a minute at most. */
+  readonly searchedBytesMax: number;
   /** Commands outside the grammar before the connection is closed. */
   readonly badCommandsMax: number;
   /** Sign-in without TLS from 127.0.0.1 and ::1. */
@@ -54,6 +57,7 @@ export const imapSettingsDefault: ImapSettings = {
   keepAliveMs: 120_000,
   failedSignInMs: 2_000,
   failedSignInsMax: 5,
+  searchedBytesMax: 67_108_864,
   badCommandsMax: 20,
   allowCleartextLoopback: false,
 };
@@ -76,4 +80,5 @@ export interface ImapDeps {
 /** What the listeners add for all their connections. */
 export interface ImapRuntime extends ImapDeps {
   readonly searches: SearchPool;
+  readonly searched: SearchedBodies;
 }

@@ -8,6 +8,7 @@ import { AccountSessions } from './account-sessions.ts';
 import { Connection } from './connection.ts';
 import type { ImapDeps, ImapRuntime, ListenerKind } from './deps.ts';
 import { SearchPool } from './search-pool.ts';
+import { SearchedBodies } from './searched-bodies.ts';
 
 export interface ListenAddress {
   readonly host: string;
@@ -104,7 +105,12 @@ export async function startImapServer(
   options: ImapServerOptions,
 ): Promise<ImapServer> {
   const searches = new SearchPool();
-  const table = new ConnectionTable({ ...deps, searches });
+  const searched = new SearchedBodies({
+    bytesMax: deps.settings.searchedBytesMax,
+    monotonic: () => performance.now(),
+  });
+  const unhook = deps.archive.onFlush(() => searched.flush());
+  const table = new ConnectionTable({ ...deps, searches, searched });
   const servers: Server[] = [];
   let secure: TlsServer | undefined;
   let [imap, imaps]: (AddressInfo | undefined)[] = [];
@@ -143,6 +149,8 @@ export async function startImapServer(
       const closed = servers.map((server) => new Promise((resolve) => server.close(resolve)));
       await table.closeAll();
       await Promise.all(closed);
+      unhook();
+      searched.close();
       await searches.close();
     },
   };

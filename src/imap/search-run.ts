@@ -2,8 +2,9 @@
 // of the store, then opened metadata, then whole messages – each stage only for what is still open.
 // A search that opens anything is one `search.run` in the ledger, its terms in the side record.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { PostsealError } from '../kernel/errors.ts';
+import { assert, PostsealError } from '../kernel/errors.ts';
 import type { JsonValue } from '../ledger/event/canonical-json.ts';
+import { TimeSlice } from '../mailbox/state/time-slice.ts';
 import type { MessageFacts } from '../mailbox/types.ts';
 import type { OpenGrant } from '../vault/keys/types.ts';
 import { MessageList, type ViewMessage } from './message-list.ts';
@@ -122,19 +123,35 @@ async function searchSealed(session: Session, stage: Stage): Promise<void> {
 
 async function searchBodies(session: Session, stage: Stage, grants: SearchGrants): Promise<void> {
   let at = 0;
+  const { searched } = session.deps;
   const blocks = oneAhead(async () => {
-    const block = stage.open.slice(at, at + bodyMessages);
-    at += bodyMessages;
+    const block = await takeUnknown();
     if (block.length === 0) return null;
+    const { flushes } = searched;
     const bodies = await session.deps.archive.openBodies(await grants.current(), refsOf(block));
     // Large ones are read one by one below, so that few of them are in memory at a time.
-    const small = bodies.map((body) =>
-      body instanceof PostsealError || body.size > largeBytesMin
-        ? Promise.resolve(undefined)
-        : body.read(0, body.size),
-    );
+    const small = bodies.map(async (body, place) => {
+      if (body instanceof PostsealError || body.size > largeBytesMin) return undefined;
+      const bytes = await body.read(0, body.size);
+      searched.put(session, recordOf(block[place]), bytes, flushes);
+      return bytes;
+    });
     return { block, bodies, bytes: await Promise.all(small) };
   });
+  /** The next ones that this session has not searched within the minute; the others are settled. */
+  async function takeUnknown(): Promise<readonly Candidate[]> {
+    const block: Candidate[] = [];
+    const slice = new TimeSlice();
+    for (; at < stage.open.length && block.length < bodyMessages; at += 1) {
+      const candidate = stage.open[at];
+      if (candidate === undefined) break;
+      const body = searched.get(session, recordOf(candidate));
+      if (body === undefined) block.push(candidate);
+      else settle({ ...candidate, known: { ...candidate.known, body } }, stage, []);
+      if (slice.isUsedUp) await slice.rest();
+    }
+    return block;
+  }
   for await (const { block, bodies, bytes } of blocks) {
     for (const [place, candidate] of block.entries()) {
       const body = usable(bodies[place]);
@@ -159,6 +176,11 @@ function settle(candidate: Candidate, stage: Stage, undecided: Candidate[]): voi
 
 function refsOf(block: readonly Candidate[]): MessageFacts['record'][] {
   return block.map(({ facts }) => facts?.record).filter((ref) => ref !== undefined);
+}
+
+function recordOf(candidate: Candidate | undefined): string {
+  assert(candidate?.facts !== undefined, 'facts come before bodies');
+  return candidate.facts.record.recordId;
 }
 
 /** An erased message is not found; any other failure fails the search: no silent gaps. */

@@ -178,6 +178,7 @@ export class Session {
   close(): SignedIn | null {
     const state = this.#state;
     this.#setState({ kind: 'logout' });
+    this.deps.searched.forget(this);
     this.trace.closedAt ??= this.deps.clock.now();
     this.#leave();
     if (state.kind === 'selected') state.mailbox.close();

@@ -55,6 +55,10 @@ export interface ImapStage extends ImapWorker {
   newWorker(settings?: Partial<ImapSettings>): Promise<ImapWorker>;
   /** A new account; the password is the same for all. */
   newAccount(): Promise<{ readonly name: string; readonly password: string }>;
+  /** Folder of the packs. */
+  readonly packs: string;
+  /** What a shred or a restriction does to every worker. */
+  flushCaches(): void;
   /** Names of the events in the ledger's inbox with their fields, in the order of their ids. */
   events(): Promise<LedgerEvent[]>;
   close(): Promise<void>;
@@ -132,6 +136,10 @@ export async function openImapStage(settings: Partial<ImapSettings> = {}): Promi
       await credentials.setFirst(account, hash, systemActor);
       return { name, password };
     },
+    packs: join(home, 'packs'),
+    flushCaches: () => {
+      for (const worker of workers) worker.flushCaches();
+    },
     events: () => readLedger(db),
     close: async () => {
       for (const worker of workers) await worker.close();
@@ -154,6 +162,7 @@ async function readLedger(db: TestDatabase): Promise<LedgerEvent[]> {
 
 interface OwnWorker extends ImapWorker {
   readonly mailboxes: MailboxService;
+  flushCaches(): void;
   close(): Promise<void>;
 }
 
@@ -214,6 +223,7 @@ async function startWorker(
     secure: { port: server.imaps?.port ?? 0, tls: true },
     trace,
     mailboxes,
+    flushCaches: () => archive.flushCaches(),
     close: async () => {
       await server.close();
       await mailboxes.close();
