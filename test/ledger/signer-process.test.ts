@@ -10,7 +10,7 @@ import { startSignerProcess } from '../../src/ledger/signer/signer-process.ts';
 import { openTileFiles } from '../../src/ledger/tiles/tile-files.ts';
 import { verifyLedger } from '../../src/ledger/verify/verify-ledger.ts';
 import { emptyRoot } from '../../src/ledger/tree/hashes.ts';
-import { buildHangingModule } from '../harness/hanging-module.ts';
+import { buildFaultyModule } from '../harness/faulty-module.ts';
 import { describeWith, testIf } from '../harness/needs.ts';
 import { startTestDatabase } from '../harness/postgres.ts';
 import { moduleOf, newKeysFolder, openTestToken } from '../harness/token.ts';
@@ -95,7 +95,7 @@ describe('startSignerProcess', () => {
         const folder = newKeysFolder();
         const organisation = uuidV4(randomBytes(16));
         await (await openTestToken('softhsm2', folder, organisation)).close();
-        const hanging = buildHangingModule(moduleOf('softhsm2') ?? '');
+        const hanging = buildFaultyModule(moduleOf('softhsm2') ?? '');
         const signer = await startSignerProcess({
           config: {
             organisation,
@@ -119,7 +119,7 @@ describe('startSignerProcess', () => {
           hanging.hang();
           const late = { code: 'key.unavailable', fields: { what: 'signer', reason: 'timeout' } };
           await expect(signer.sign(empty)).rejects.toMatchObject(late);
-          hanging.letGo();
+          hanging.clear();
           // The same checkpoint: only the signature, which is random, may differ.
           expect((await signer.sign(empty)).split('\n').slice(0, 4)).toEqual(
             note.split('\n').slice(0, 4),

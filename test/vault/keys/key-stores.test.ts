@@ -10,7 +10,7 @@ import { openKeyfileStore } from '../../../src/vault/keyfile/keyfile-store.ts';
 import { createPinTries } from '../../../src/vault/pkcs11/pin-tries.ts';
 import { loadProfile } from '../../../src/vault/pkcs11/profile.ts';
 import { keyStoreContract } from '../../contract/key-store.contract.ts';
-import { buildHangingModule } from '../../harness/hanging-module.ts';
+import { buildFaultyModule } from '../../harness/faulty-module.ts';
 import { describeWith, testIf } from '../../harness/needs.ts';
 import { moduleOf, newKeysFolder, openTestToken } from '../../harness/token.ts';
 
@@ -143,7 +143,7 @@ describeWith(['cc'], 'pkcs11 on a module that hangs', () => {
     'no SoftHSM',
     'keeps nobody waiting, says that it hangs, and goes on once the call has come back',
     async () => {
-      const hanging = buildHangingModule(moduleOf('softhsm2') ?? '');
+      const hanging = buildFaultyModule(moduleOf('softhsm2') ?? '');
       let hung = 0;
       const store = await openTestToken('softhsm2', newKeysFolder(), organisation, {
         module: hanging.module,
@@ -163,11 +163,11 @@ describeWith(['cc'], 'pkcs11 on a module that hangs', () => {
           await sleep(20);
         }
         expect(reasons[0]).toBe('timeout');
-        hanging.letGo();
+        hanging.clear();
         expect(await retried(wrap)).toHaveLength(62);
         expect(hung).toBe(1);
       } finally {
-        hanging.letGo();
+        hanging.clear();
         await store.close();
         hanging.remove();
       }
