@@ -1,7 +1,7 @@
 // Reads the Markdown pages once for the house tests: text, headings with their anchors, code and links.
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ownFiles } from './own-files.ts';
 import { root } from './source-tree.ts';
 
 export interface Page {
@@ -47,12 +47,7 @@ export function readPage(path: string): Page {
 
 /** Every page of the repository. */
 export function readPages(): Page[] {
-  return execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], {
-    cwd: root,
-    encoding: 'utf8',
-  })
-    .split('\n')
-    .filter((path) => path !== '')
-    .sort()
+  return ownFiles()
+    .filter((path) => path.endsWith('.md'))
     .map(readPage);
 }

@@ -1,8 +1,8 @@
 // The house rules about files (docs/architecture.md §1): sizes, names, purity, bans, dead files.
-import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { ownFiles } from './own-files.ts';
 import { readSources, root, targetOf } from './source-tree.ts';
 
 const sources = readSources('src', 'migrations', 'audit');
@@ -18,15 +18,6 @@ const entries = new Set([
   'src/ledger/signer/main.ts',
   'audit/verifier/main.ts',
 ]);
-
-function tracked(): string[] {
-  return execFileSync('git', ['ls-files', '-co', '--exclude-standard'], {
-    cwd: root,
-    encoding: 'utf8',
-  })
-    .split('\n')
-    .filter((line) => line !== '');
-}
 
 function hits(files: readonly { path: string; text: string }[], pattern: RegExp): string[] {
   return files.flatMap((file) =>
@@ -46,7 +37,9 @@ describe('tidy', () => {
 
   test('no file is named after nothing', () => {
     const vague = /(^|\/)(utils?|helpers?|common|manager|misc)(\.|\/|-)/;
-    expect(tracked().filter((path) => /\.(ts|mjs|js)$/.test(path) && vague.test(path))).toEqual([]);
+    expect(ownFiles().filter((path) => /\.(ts|mjs|js)$/.test(path) && vague.test(path))).toEqual(
+      [],
+    );
   });
 
   test('file names are kebab-case', () => {
@@ -102,7 +95,7 @@ describe('tidy', () => {
 
   test('no key material and no workplace name is committed', () => {
     const secrets = /-----BEGIN (RSA |EC |ENCRYPTED )?PRIVATE KEY-----/;
-    const text = tracked()
+    const text = ownFiles()
       .filter(
         (p) => /\.(ts|mjs|js|json|md|yml|sh|sql)$|^\.ci\/run$/.test(p) && p !== 'package-lock.json',
       )
