@@ -108,6 +108,12 @@ export const errorRegistry = {
     78,
   ),
   'key.token': spec('The PKCS#11 token cannot be used.', 'run postseal doctor', true, 1),
+  'key.mechanism': spec(
+    'The token offers no mechanism that authenticates a wrapped key and binds it to its place.',
+    'use a token with AES-GCM or AES-KWP over data; AES-CBC, AES-ECB and plain key wrapping are not enough',
+    false,
+    78,
+  ),
   'key.pin': spec(
     'The token refuses the PIN.',
     'correct keys.pkcs11.pin; further tries wait so that the token does not lock',

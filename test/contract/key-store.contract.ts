@@ -8,6 +8,8 @@ export interface KeyStoreCase {
   /** Opens the same store again after `close`. */
   open(): Promise<KeyStore>;
   readonly tokenClass: KeyStore['tokenClass'];
+  /** Length of a wrap: 62 with AES-GCM, 74 with AES-KWP. */
+  readonly wrapBytes?: number;
 }
 
 const aad = Buffer.from('custodian one, generation 1, version 1');
@@ -24,7 +26,10 @@ export function keyStoreContract(subject: KeyStoreCase): void {
 
     test('says what it is', async () => {
       expect(store.tokenClass).toBe(subject.tokenClass);
-      expect(await store.health()).toMatchObject({ available: true });
+      const { mechanism, profile, ...rest } = await store.health();
+      expect(rest).toMatchObject({ available: true });
+      expect(mechanism).toMatch(/^AES-(GCM|KWP) /);
+      expect(profile).toMatch(/^[a-z0-9-]+$/);
     });
 
     test('makes a generation once and finds it afterwards', async () => {
@@ -34,14 +39,16 @@ export function keyStoreContract(subject: KeyStoreCase): void {
       expect(await store.ensureKek(2)).toEqual({ ...second, created: false });
     });
 
-    test('opens what it wrapped, and every wrap differs', async () => {
+    test('opens what it wrapped, and shows none of it', async () => {
       const key = randomBytes(32);
       const [first, second] = await Promise.all([
         store.wrap(kek, aad, key),
         store.wrap(kek, aad, key),
       ]);
-      expect(first).toHaveLength(62);
-      expect(first.equals(second)).toBe(false);
+      const wrapBytes = subject.wrapBytes ?? 62;
+      expect([first.length, second.length]).toEqual([wrapBytes, wrapBytes]);
+      // AES-KWP has no nonce: what is wrapped twice is the same, as docs/formats/kek-wrap.md says.
+      expect(first.equals(second)).toBe(wrapBytes === 74);
       expect(first.includes(key.subarray(0, 8))).toBe(false);
       expect((await store.unwrap(kek, aad, first)).equals(key)).toBe(true);
     });

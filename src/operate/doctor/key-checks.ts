@@ -43,6 +43,16 @@ function tokenProblem(context: DoctorContext): Omit<DoctorAnswer, 'verdict'> | u
   return { text: `${module} is not there`, hint: errorRegistry['key.module-missing'].hint };
 }
 
+/** A device whose profile was only read, not tried, is usable, but not without saying so. */
+function untested({ keys: { store, pkcs11 } }: DoctorContext['config']): DoctorAnswer | undefined {
+  if (store === 'keyfile' || loadProfile(pkcs11.profile).tested === 'contract-suite') return;
+  return {
+    verdict: 'warning',
+    text: `profile ${pkcs11.profile} was written from documentation and never tested on the device`,
+    hint: 'run the contract suite on it before it holds anything, see keys/README.md',
+  };
+}
+
 /**
  * The class as the token reports it while a server runs, and whether it answers; without a server, what its
  * profile calls it.
@@ -54,8 +64,11 @@ export const tokenCheck: DoctorCheck = {
     const { store, pkcs11 } = config.keys;
     const declared = store === 'keyfile' ? store : loadProfile(pkcs11.profile).tokenClass;
     const tokenClass = keys?.tokenClass ?? declared;
+    const ofConfig = store === 'keyfile' ? 'sealed file' : `profile ${pkcs11.profile}`;
     const named =
-      keys?.token ?? (store === 'keyfile' ? 'sealed file' : `profile ${pkcs11.profile}`);
+      keys === undefined
+        ? ofConfig
+        : `${keys.token}; profile ${keys.profile}, ${keys.mechanism || 'no mechanism yet'}`;
     const problem = tokenProblem(context);
     if (problem !== undefined) {
       const { text, hint = '' } = problem;
@@ -63,7 +76,9 @@ export const tokenCheck: DoctorCheck = {
     }
     const { is, ...answer } = classes[tokenClass];
     const text = `class ${tokenClass} (${named}): ${is}`;
-    if (!config.production || tokenClass === 'hsm') return { ...answer, text };
+    if (!config.production || tokenClass === 'hsm') {
+      return untested(config) ?? { ...answer, text };
+    }
     return { ...answer, verdict: 'bad', text: `${text}; production does not start with it` };
   },
 };

@@ -20,6 +20,7 @@ import {
   gcmAssociatedData,
   gcmNonceBytes,
   gcmTagBytes,
+  kekFormatFailure,
   kekTagFailure,
 } from '../keys/kek-blob.ts';
 import type { EcdsaKey, KeyStore, StoreHealth } from '../keys/key-store.ts';
@@ -110,19 +111,24 @@ class KeyfileStore implements KeyStore {
   }
 
   async health(): Promise<StoreHealth> {
-    const token = basename(this.#options.path);
+    const about = {
+      token: basename(this.#options.path),
+      profile: 'keyfile',
+      mechanism: 'AES-GCM in the process',
+    };
     try {
       for (const id of this.#keks.keys()) {
         const aad = randomBytes(24);
         const opened = await this.unwrap(id, aad, await this.wrap(id, aad, Buffer.alloc(32)));
-        if (!opened.equals(Buffer.alloc(32))) return { available: false, token, code: 'internal' };
+        if (!opened.equals(Buffer.alloc(32)))
+          return { available: false, ...about, code: 'internal' };
       }
       return this.#closed
-        ? { available: false, token, code: 'key.unavailable' }
-        : { available: true, token };
+        ? { available: false, ...about, code: 'key.unavailable' }
+        : { available: true, ...about };
     } catch (error) {
       const code = error instanceof PostsealError ? error.code : 'internal';
-      return { available: false, token, code };
+      return { available: false, ...about, code };
     }
   }
 
@@ -197,12 +203,14 @@ export function sealWithKek(
   const cipher = createCipheriv('aes-256-gcm', kek, nonce);
   cipher.setAAD(gcmAssociatedData(aad));
   const sealed = Buffer.concat([cipher.update(key32), cipher.final(), cipher.getAuthTag()]);
-  return encodeKekBlob(nonce, sealed);
+  return encodeKekBlob({ suite: 'aes-gcm', nonce, sealed });
 }
 
-/** Opens a blob in software. @throws IntegrityError. */
+/** Opens a blob in software; no store of ours ever held a KEK of the other suite. @throws IntegrityError. */
 export function openWithKek(kek: Uint8Array, aad: Uint8Array, blob: Uint8Array): Buffer {
-  const { nonce, sealed } = decodeKekBlob(blob);
+  const parts = decodeKekBlob(blob);
+  if (parts.suite !== 'aes-gcm') throw kekFormatFailure('suite');
+  const { nonce, sealed } = parts;
   const decipher = createDecipheriv('aes-256-gcm', kek, nonce, { authTagLength: gcmTagBytes });
   decipher.setAAD(gcmAssociatedData(aad));
   decipher.setAuthTag(sealed.subarray(-gcmTagBytes));

@@ -25,6 +25,10 @@ export interface StoreHealth {
   readonly available: boolean;
   /** Model and label of the token or the file's base name, for reports. */
   readonly token: string;
+  /** The file of keys/profiles/ without its ending, or `keyfile`. */
+  readonly profile: string;
+  /** How KEKs work. */
+  readonly mechanism: string;
   /** Code of the failure while it is not available. */
   readonly code?: string;
 }

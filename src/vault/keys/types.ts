@@ -51,6 +51,8 @@ export interface KeyStatus {
   readonly kind: string;
   readonly tokenClass: 'hsm' | 'software-token' | 'keyfile';
   readonly token: string;
+  readonly profile: string;
+  readonly mechanism: string;
   readonly generation: number;
   readonly custodianKeysCached: number;
   readonly groupKeysCached: number;

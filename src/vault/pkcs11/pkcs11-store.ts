@@ -8,16 +8,10 @@ import type { Handle, KeyPair } from 'pkcs11js';
 import { assert, PostsealError } from '../../kernel/errors.ts';
 import type { Secret } from '../../kernel/secret.ts';
 import { derOfRawSignature, spkiOfPoint } from '../keys/ecdsa-der.ts';
-import {
-  decodeKekBlob,
-  encodeKekBlob,
-  gcmAssociatedData,
-  gcmNonceBytes,
-  kekTagFailure,
-} from '../keys/kek-blob.ts';
+import { decodeKekBlob, kekTagFailure } from '../keys/kek-blob.ts';
 import type { EcdsaKey, KeyStore, StoreHealth } from '../keys/key-store.ts';
-import { isSound } from './aes-gcm.ts';
 import { findToken, loadModule } from './cryptoki.ts';
+import { isSound } from './kek-cipher.ts';
 import { keptAlive } from './kept-alive.ts';
 import { createPinTries } from './pin-tries.ts';
 import type { TokenProfile } from './profile.ts';
@@ -110,31 +104,29 @@ class Pkcs11Store implements KeyStore {
 
   async wrap(kekId: string, aad: Uint8Array, key32: Uint8Array): Promise<Buffer> {
     assert(key32.length === 32, 'a wrapped key has 32 bytes');
-    const nonce = randomBytes(gcmNonceBytes);
     const plaintext = Buffer.from(key32);
     try {
-      const sealed = await this.#link.run((connection) => {
+      return await this.#link.run((connection) => {
         const key = this.#kek(connection, kekId);
-        const call = { session: connection.session, key, nonce, aad: gcmAssociatedData(aad) };
-        return connection.gcm.encrypt(call, plaintext);
+        const call = { session: connection.session, key, context: aad };
+        return connection.ciphers.live.seal(call, plaintext);
       });
-      return encodeKekBlob(nonce, sealed);
     } finally {
       plaintext.fill(0);
     }
   }
 
   async unwrap(kekId: string, aad: Uint8Array, blob: Uint8Array): Promise<Buffer> {
-    const { nonce, sealed } = decodeKekBlob(blob);
+    const parts = decodeKekBlob(blob);
     return this.#link.run(async (connection) => {
       const key = this.#kek(connection, kekId);
-      const call = { session: connection.session, key, nonce, aad: gcmAssociatedData(aad) };
+      const cipher = connection.ciphers.of(parts.suite);
       try {
-        return await connection.gcm.decrypt(call, sealed);
+        return await cipher.open({ session: connection.session, key, context: aad }, parts);
       } catch (error) {
         // SoftHSM answers a bad tag and its own absence with one code; a token that still works with
         // this very key was not away, so it is the blob.
-        if (mayBeBadTag(error) && (await isSound(connection.gcm, connection.session, key))) {
+        if (mayBeBadTag(error) && (await isSound(cipher, connection.session, key))) {
           throw kekTagFailure(error);
         }
         throw error;
@@ -167,20 +159,25 @@ class Pkcs11Store implements KeyStore {
       await this.#link.run(async (connection) => {
         for (const id of this.#known) {
           const key = this.#kek(connection, id);
-          if (!(await isSound(connection.gcm, connection.session, key))) {
+          if (!(await isSound(connection.ciphers.live, connection.session, key))) {
             throw new PostsealError('key.unavailable', { reason: 'health', kek: id });
           }
         }
       });
-      return { available: true, token: this.#link.token };
+      return { available: true, ...this.#about() };
     } catch (error) {
       const code = error instanceof PostsealError ? error.code : 'internal';
-      return { available: false, token: this.#link.token, code };
+      return { available: false, ...this.#about(), code };
     }
   }
 
   close(): Promise<void> {
     return this.#link.close();
+  }
+
+  #about(): Pick<StoreHealth, 'token' | 'profile' | 'mechanism'> {
+    const { token, mechanism } = this.#link;
+    return { token, mechanism, profile: this.#profile.name };
   }
 
   #kek(connection: TokenConnection, id: string): Handle {

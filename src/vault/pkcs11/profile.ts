@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PostsealError } from '../../kernel/errors.ts';
 import { compileSchema, type JsonSchema } from '../../platform/schema/validator.ts';
+import type { KekSuite } from '../keys/kek-blob.ts';
 
 export interface TokenProfile {
   readonly name: string;
@@ -20,6 +21,10 @@ export interface TokenProfile {
   readonly provision: 'init-token' | 'init-pin' | 'none';
   /** SO PIN of a token that was never set up, where it is fixed. */
   readonly factorySoPin?: string;
+  /** How a KEK may work, preferred first; the token decides which of them are possible. */
+  readonly kekMechanisms: readonly KekSuite[];
+  /** The vendor's own number of AES-KWP beside that of PKCS #11 v3.0. */
+  readonly kwpMechanism?: number;
   /** Layout of CK_GCM_PARAMS; `probe` tries both on a session key at connect. */
   readonly gcmParameters: 'probe' | 'v2.20' | 'v2.40';
   /** Text for C_Initialize with `{folder}` for the token's folder; NSS wants one. */
@@ -30,6 +35,10 @@ export interface TokenProfile {
   readonly reportsLocal: boolean;
   /** Sessions that gain anything; the pool is never larger. */
   readonly sessions: number;
+  /** `contract-suite`: the whole suite has passed on it; `documentation`: written from the vendor's pages. */
+  readonly tested: 'contract-suite' | 'documentation';
+  /** Pages that the profile was written from. */
+  readonly sources: readonly string[];
   readonly notes: readonly string[];
 }
 

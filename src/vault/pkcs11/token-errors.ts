@@ -36,6 +36,16 @@ export function isTokenLost(error: unknown): boolean {
   return code !== undefined && lost.has(code);
 }
 
+/**
+ * True if the device cannot be reached, so that nothing is known of what it can do. Without the two codes by
+ * which tokens also answer what they do not understand.
+ */
+export function isDeviceGone(error: unknown): boolean {
+  const code = returnValueOf(error);
+  if (code === pkcs11js.CKR_GENERAL_ERROR || code === pkcs11js.CKR_FUNCTION_FAILED) return false;
+  return isTokenLost(error);
+}
+
 /** Codes by which tokens report a bad tag; SoftHSM answers CKR_GENERAL_ERROR, as it does when it is away. */
 const maybeBadTag = new Set<number>([
   pkcs11js.CKR_GENERAL_ERROR,

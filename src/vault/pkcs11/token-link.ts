@@ -5,7 +5,7 @@ import pkcs11js from 'pkcs11js';
 import type { Handle, KeyPair, PKCS11 } from 'pkcs11js';
 import { PostsealError } from '../../kernel/errors.ts';
 import type { Secret } from '../../kernel/secret.ts';
-import { chooseGcm, type TokenGcm } from './aes-gcm.ts';
+import { chooseCiphers, type KekCiphers } from './choose-cipher.ts';
 import { findToken, hasFlag, padded, type Cryptoki, type FoundToken } from './cryptoki.ts';
 import { readPin } from './pin-file.ts';
 import type { PinTries } from './pin-tries.ts';
@@ -48,14 +48,14 @@ export interface TokenLinkOptions {
 export interface TokenConnection {
   readonly api: PKCS11;
   readonly session: Handle;
-  readonly gcm: TokenGcm;
+  readonly ciphers: KekCiphers;
   readonly keks: Map<string, Handle>;
   readonly pairs: Map<string, KeyPair>;
 }
 
 interface Link {
   readonly pool: SessionPool;
-  readonly gcm: TokenGcm;
+  readonly ciphers: KekCiphers;
   readonly keks: Map<string, Handle>;
   readonly pairs: Map<string, KeyPair>;
   readonly owner: boolean;
@@ -64,6 +64,8 @@ interface Link {
 
 const retryFirstMs = 100;
 const retryMaxMs = 5_000;
+/** What a token that is away for a while may look like. */
+const passing: ReadonlySet<string> = new Set(['key.token', 'key.store-missing', 'key.mechanism']);
 /** In call time-outs: after this time a call counts as never coming back. */
 const hungTimeouts = 2;
 
@@ -92,6 +94,9 @@ export class TokenLink {
 
   /** Model and label, as the token last reported them. */
   token = '';
+
+  /** How KEKs work, as the last connection has chosen it. */
+  mechanism = '';
 
   /**
    * Runs `work` on a session, reconnecting and repeating it once when the token was lost; it must be
@@ -129,8 +134,9 @@ export class TokenLink {
   }
 
   #use<T>(link: Link, work: (connection: TokenConnection) => Promise<T>): Promise<T> {
-    const { gcm, keks, pairs } = link;
-    return link.pool.use((session) => work({ api: this.#cryptoki.api, session, gcm, keks, pairs }));
+    const { ciphers, keks, pairs } = link;
+    const { api } = this.#cryptoki;
+    return link.pool.use((session) => work({ api, session, ciphers, keks, pairs }));
   }
 
   #up(): Promise<Link> {
@@ -153,6 +159,7 @@ export class TokenLink {
       const link = await this.#open(owner);
       this.#link = link;
       this.token = link.token;
+      this.mechanism = link.ciphers.live.mechanism;
       this.#failures = 0;
       return link;
     } catch (error) {
@@ -161,7 +168,7 @@ export class TokenLink {
       if (failure.code === 'key.pin-locked') this.#fatal = failure;
       this.#backOff();
       // A token that was there and is not found now is away, which passes; only the first start judges.
-      throw this.token !== '' && ['key.token', 'key.store-missing'].includes(failure.code)
+      throw this.token !== '' && passing.has(failure.code)
         ? new PostsealError('key.unavailable', failure.fields, failure)
         : failure;
     }
@@ -184,7 +191,7 @@ export class TokenLink {
     await this.#login(first);
     return {
       pool: createSessionPool(handles, callTimeoutMs),
-      gcm: await chooseGcm(api, first, profile),
+      ciphers: await chooseCiphers(api, { slot, session: first }, profile),
       keks: new Map(),
       pairs: new Map(),
       owner,

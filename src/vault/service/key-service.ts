@@ -66,12 +66,14 @@ export async function startKeyService(deps: KeyServiceDeps): Promise<KeyService>
   const handouts = createHandouts({ database, sealer, onFailure: onError });
   const counts = { wraps: 0, opens: 0, refusals: 0 };
   const status = async (): Promise<KeyStatus> => {
-    const { available, token } = await store.health();
+    const { available, token, profile, mechanism } = await store.health();
     return {
       available,
       kind: store.kind,
       tokenClass: store.tokenClass,
       token,
+      profile,
+      mechanism,
       generation: root.generation,
       custodianKeysCached: tree.custodiansCached,
       groupKeysCached: tree.groupsCached,
