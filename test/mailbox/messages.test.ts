@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { hasBit } from '../../src/mailbox/flags/bits.ts';
 import type { MailboxView } from '../../src/mailbox/types.ts';
+import { sliceWidth } from '../../src/platform/postgres/custodian-slices.ts';
 import {
   actor,
   append,
@@ -144,6 +145,32 @@ describe('store', () => {
     expect(Math.max(...modseqs)).toBe((await view.status(account.inbox)).highestModSeq);
     first.close();
     other.close();
+  });
+
+  test('one batch takes the changes of more custodians than one statement names', async () => {
+    const owners = [];
+    for (let i = 0; i < 2 * sliceWidth + 1; i += 1) {
+      const { account, view } = await newAccount(one);
+      await appendMany(one, account, account.inbox, 2);
+      owners.push({ account, open: await view.open(account.inbox, 'read-write') });
+    }
+    const add = (open: MailboxView, uid: number, flag: string) =>
+      open.store({ uids: uids(uid), op: 'add', flags: [flag], actor });
+    const answers = await Promise.all(
+      owners.flatMap(({ open }) => [add(open, 1, '\\Flagged'), add(open, 2, '\\Answered')]),
+    );
+    expect(answers.map(({ changed }) => changed.map(({ uid }) => uid))).toEqual(
+      owners.flatMap(() => [[1], [2]]),
+    );
+    for (const { account, open } of owners) {
+      const rows = await inRows(stage.db, account.inbox);
+      expect(rows.map(({ flags }) => open.flagNames(flags))).toEqual([
+        ['\\Flagged'],
+        ['\\Answered'],
+      ]);
+      expect(new Set(rows.map(({ modseq }) => modseq)).size).toBe(1);
+      open.close();
+    }
   });
 
   test('UNCHANGEDSINCE: of many that race on one modseq exactly one wins', async () => {

@@ -1,5 +1,6 @@
 // The heart (architecture §2): one per process, one write connection, no timer. A batch closes when
 // the previous commit returns, so a busy server makes large batches and an idle one answers at once.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { assert, PostsealError } from '../../kernel/errors.ts';
 import type { CustodianId, OrganisationId, PersonId } from '../../kernel/ids.ts';
 import type { EventDraft } from '../../ledger/event/draft.ts';
@@ -126,11 +127,12 @@ class BatchCommitter implements Committer {
 
   async #drain(): Promise<void> {
     // One turn of the event loop, so that everything of this turn shares the first batch.
-    await new Promise<void>((resolve) => {
-      setImmediate(resolve);
-    });
+    await nextTurn();
     while (this.#queue.length > 0) {
       await this.#runner.run(this.#take());
+      // Under load a whole turn between batches: whoever was just answered, or has written meanwhile, is
+      // read first and shares the next batch. What it costs is less than a batch of half the size.
+      if (this.#queue.length > 0) await wholeTurn();
     }
     this.#loop = undefined;
   }
@@ -138,6 +140,12 @@ class BatchCommitter implements Committer {
   #take(): Member[] {
     return this.#queue.take(this.#limits.operationsMax);
   }
+}
+
+/** The first immediate of a callback comes before sockets are read again, the second after it. */
+async function wholeTurn(): Promise<void> {
+  await nextTurn();
+  await nextTurn();
 }
 
 function personalSubjects(drafts: readonly EventDraft[]): readonly (CustodianId | PersonId)[] {

@@ -1,10 +1,12 @@
 // Part kind `mailbox.flags`: STORE. Changes of one batch are folded per message (flags/fold.ts); each
-// wave is one statement that computes new flags from the rows, gives changed rows one modseq per
-// mailbox and leaves unchanged rows alone. UNCHANGEDSINCE is a condition on the row (RFC 7162 §3.1.3).
+// wave is one statement, or more for very many custodians, that computes new flags from the rows, gives
+// changed rows one modseq per mailbox and leaves unchanged rows alone. UNCHANGEDSINCE is a condition on
+// the row (RFC 7162 §3.1.3).
 import { PostsealError } from '../../kernel/errors.ts';
 import type { CustodianId, MailboxId, ModSeq, Uid } from '../../kernel/ids.ts';
 import type { BatchTx, PartItem, PartKind } from '../../archive/committer/types.ts';
 import { int8Array, uuidArray } from '../../platform/postgres/binary-arrays.ts';
+import { ofSlice, type Slice, slicesOf } from '../../platform/postgres/custodian-slices.ts';
 import { statement } from '../../platform/postgres/statement.ts';
 import { type FlagEdit, foldEdits, type FoldedEdit } from '../flags/fold.ts';
 import type { StoreResult } from '../types.ts';
@@ -22,7 +24,7 @@ export interface FlagsPart extends Reporting {
 }
 
 interface FlagsRow {
-  /** 1-based index of the edit in its wave. */
+  /** 1-based index of the edit in its slice. */
   readonly n: string;
   readonly flags: string;
   readonly fits: boolean;
@@ -42,6 +44,7 @@ const store = statement<FlagsRow>(
       (m.flags & ~t.removed) | t.added AS flags, m.modseq <= t.since AS fits,
       m.modseq <= t.since AND m.flags <> ((m.flags & ~t.removed) | t.added) AS changes
     FROM t JOIN message m ON m.custodian_id = t.custodian_id AND m.mailbox_id = t.mailbox_id AND m.uid = t.uid
+      AND ${ofSlice('m.custodian_id', 8)}
   ), s AS (
     SELECT custodian_id, mailbox_id, sum((was & 1) - (flags & 1)) AS unseen,
       sum(((flags & 8) - (was & 8)) / 8) AS deleted, (array_agg(event_id ORDER BY n DESC))[1] AS event_id
@@ -50,6 +53,7 @@ const store = statement<FlagsRow>(
     UPDATE mailbox b SET highest_modseq = b.highest_modseq + 1, unseen = b.unseen + s.unseen,
       deleted = b.deleted + s.deleted, event_id = s.event_id
     FROM s WHERE b.custodian_id = s.custodian_id AND b.mailbox_id = s.mailbox_id
+      AND ${ofSlice('b.custodian_id', 8)}
     RETURNING b.mailbox_id, b.highest_modseq AS modseq
   ), c AS MATERIALIZED (
     SELECT o.*, box.modseq, row_number() OVER (PARTITION BY o.mailbox_id ORDER BY o.uid) - 1 AS place
@@ -57,6 +61,7 @@ const store = statement<FlagsRow>(
   ), u AS (
     UPDATE message m SET flags = c.flags, modseq = c.modseq, event_id = c.event_id
     FROM c WHERE m.custodian_id = c.custodian_id AND m.mailbox_id = c.mailbox_id AND m.uid = c.uid
+      AND ${ofSlice('m.custodian_id', 8)}
   ), log AS (
     INSERT INTO change_log (custodian_id, mailbox_id, modseq, part, uid_from, uids, flags)
     SELECT custodian_id, mailbox_id, modseq, place / ${logPartSize}, min(uid), array_agg(uid ORDER BY uid), array_agg(flags ORDER BY uid)
@@ -73,9 +78,10 @@ export const flagsKind: PartKind<FlagsPart, StoreResult> = {
   async apply(tx, items) {
     const refused = items.map(({ input }) => lockedMailbox(tx, input.custodian, input.mailbox));
     const waves = foldEdits(editsOf(items, (i) => !(refused[i] instanceof PostsealError)));
-    const answers = await Promise.all(waves.map((wave) => runWave(tx, wave)));
+    const slices = waves.flatMap((wave) => slicesOf(wave, ({ custodian }) => custodian));
+    const answers = await Promise.all(slices.map((slice) => runSlice(tx, slice)));
     const result = new StoreResults(items.length);
-    for (const [i, wave] of waves.entries()) result.take(wave, answers[i] ?? []);
+    for (const [i, slice] of slices.entries()) result.take(slice.items, answers[i] ?? []);
     const deltas = result.deltas.build();
     for (const { input } of items) input.deltas = deltas.get(input.mailbox) ?? [];
     return items.map((_, i) => {
@@ -98,15 +104,17 @@ function* editsOf(
   }
 }
 
-function runWave(tx: BatchTx, wave: readonly FoldedEdit[]): Promise<FlagsRow[]> {
+/** The custodians of a wave have nothing to do with each other, so its slices are statements of their own. */
+function runSlice(tx: BatchTx, { items, custodians }: Slice<FoldedEdit>): Promise<FlagsRow[]> {
   return store.rows(tx.client, [
-    uuidArray(wave.map(({ custodian }) => custodian)),
-    uuidArray(wave.map(({ mailbox }) => mailbox)),
-    int8Array(wave.map(({ uid }) => uid)),
-    int8Array(wave.map(({ removed }) => removed)),
-    int8Array(wave.map(({ added }) => added)),
-    int8Array(wave.map(({ since }) => since ?? always)),
-    uuidArray(wave.map(({ event }) => event)),
+    uuidArray(items.map(({ custodian }) => custodian)),
+    uuidArray(items.map(({ mailbox }) => mailbox)),
+    int8Array(items.map(({ uid }) => uid)),
+    int8Array(items.map(({ removed }) => removed)),
+    int8Array(items.map(({ added }) => added)),
+    int8Array(items.map(({ since }) => since ?? always)),
+    uuidArray(items.map(({ event }) => event)),
+    ...custodians,
   ]);
 }
 
@@ -131,9 +139,9 @@ class StoreResults {
     this.#modified = Array.from({ length: count }, () => []);
   }
 
-  take(wave: readonly FoldedEdit[], rows: readonly FlagsRow[]): void {
+  take(edits: readonly FoldedEdit[], rows: readonly FlagsRow[]): void {
     for (const row of rows) {
-      const edit = wave[Number(row.n) - 1];
+      const edit = edits[Number(row.n) - 1];
       if (edit === undefined) continue;
       const uid = edit.uid as Uid;
       if (!row.fits) this.#refuse(edit, uid);

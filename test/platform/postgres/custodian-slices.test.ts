@@ -37,7 +37,8 @@ test('nothing makes no slice', () => {
 });
 
 test('the condition names one parameter a custodian', () => {
-  expect(ofSlice('r.custodian_id', 3)).toMatch(
-    /^r\.custodian_id = ANY \(ARRAY\[\$3::uuid, .*\$10::uuid\]\)$/,
-  );
+  const sql = ofSlice('r.custodian_id', 3);
+  expect(sql).toMatch(/^r\.custodian_id = ANY \(ARRAY\[\$3::uuid, \$4::uuid, .*\]\)$/);
+  expect(sql.match(/\$\d+::uuid/g)).toHaveLength(sliceWidth);
+  expect(sql).toContain(`$${3 + sliceWidth - 1}::uuid]`);
 });
