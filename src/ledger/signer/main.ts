@@ -29,7 +29,6 @@ async function start(config: SignerProcessConfig): Promise<CheckpointSigner> {
     first,
     // A thread that never comes back would hold up an orderly end for ever; the parent starts another process.
     onHung: () => process.kill(process.pid, 'SIGKILL'),
-    now: () => Date.now(),
   });
   const signer = await createSigner({
     key: await (first ? store.ensureSigningKey(keyLabel) : store.findSigningKey(keyLabel)),

@@ -7,8 +7,8 @@ import { PostsealError } from '../../kernel/errors.ts';
 import { Secret } from '../../kernel/secret.ts';
 import { openKeyfileStore } from '../keyfile/keyfile-store.ts';
 import { ensurePin } from '../pkcs11/pin-file.ts';
-import { openPkcs11Store } from '../pkcs11/pkcs11-store.ts';
 import { loadProfile } from '../pkcs11/profile.ts';
+import { openThreadedStore } from '../pkcs11/threaded-store.ts';
 import type { KeyStore, TokenClass } from './key-store.ts';
 
 /** Plain values, so that it can travel to a child process; secrets as text over IPC, never in argv. */
@@ -39,8 +39,6 @@ export interface KeyStorePlace {
   readonly first: boolean;
   /** A call of the token never came back: only an end of this process helps, and its parent starts another. */
   readonly onHung?: () => void;
-  /** Unix milliseconds. */
-  readonly now: () => number;
 }
 
 type Opener<K extends KeyStoreChoice['kind']> = (
@@ -51,7 +49,7 @@ type Opener<K extends KeyStoreChoice['kind']> = (
 const openers: { readonly [K in KeyStoreChoice['kind']]: Opener<K> } = {
   pkcs11: (choice, place) => {
     const profile = loadProfile(choice.profile);
-    return openPkcs11Store({
+    return openThreadedStore({
       module: moduleOf(choice),
       profile,
       folder: place.folder,
@@ -61,7 +59,6 @@ const openers: { readonly [K in KeyStoreChoice['kind']]: Opener<K> } = {
       provision: place.role === 'keys' && place.first,
       hardwareOnly: choice.hardwareOnly ?? false,
       onHung: place.onHung,
-      now: place.now,
     });
   },
   keyfile: async (choice, place) => {

@@ -48,7 +48,6 @@ async function start(config: KeyProcessConfig): Promise<() => Promise<void>> {
     role: 'keys',
     first: (await readGenerations(database.pool, organisation)).length === 0,
     onHung,
-    now,
   });
   const sealer = createEventSealer({
     node: config.node,
