@@ -13,6 +13,7 @@ import { loadConfig } from '../../src/platform/config/load-config.ts';
 import { createJobQueue } from '../../src/platform/jobs/job-queue.ts';
 import { openDatabase } from '../../src/platform/postgres/database.ts';
 import { createMemoryLog } from '../harness/memory-log.ts';
+import { startTestDatabase, type TestDatabase } from '../harness/postgres.ts';
 import { type Account, createTestHome, type TestHome, type TestServer } from '../harness/server.ts';
 
 jest.setTimeout(180_000);
@@ -20,8 +21,13 @@ jest.setTimeout(180_000);
 let home: TestHome;
 let server: TestServer;
 let ann: Account;
+/** In an outside server, when the run has one. */
+let outside: TestDatabase | undefined;
 beforeAll(async () => {
-  home = createTestHome({ workers: 2 });
+  if (process.env['DATABASE_URL'] !== undefined) {
+    outside = await startTestDatabase({ migrated: false });
+  }
+  home = createTestHome({ workers: 2 }, outside?.url);
   server = await home.start();
   await home.signIn('sysadmin');
   ann = await home.createAccount('ann@example.com');
@@ -29,6 +35,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await server.stop();
   home.remove();
+  await outside?.drop();
 });
 
 const json = async (...args: string[]): Promise<unknown> =>
@@ -82,7 +89,7 @@ test('what lists and shows is JSON, a list as an array and one thing as an objec
   const checks = (await json('doctor')) as { name: string; text: string }[];
   // What the token says of itself, not what was configured.
   expect(checks.find(({ name }) => name === 'token')?.text).toContain(
-    `class ${status.tokenClass} (${status.token})`,
+    `class ${status.tokenClass} (${status.token}; profile `,
   );
 });
 

@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { migrations } from '../../migrations/index.ts';
 import { acquireHomeLock } from '../../src/platform/home/lock.ts';
@@ -108,9 +109,7 @@ async function startServer(home: string): Promise<TestServer> {
 
 async function answer(server: TestServer, request: BrokerRequest): Promise<BrokerReply> {
   if (request.ask === 'drop') {
-    // Autovacuum may be at work in it, and only a superuser may end that.
-    const url = server.superuserUrl ?? server.url;
-    await administer(url, `DROP DATABASE IF EXISTS ${request.name} WITH (FORCE)`);
+    await dropDatabase(server.superuserUrl ?? server.url, request.name);
     return { name: request.name, url: '', superuserUrl: undefined };
   }
   const name = `postseal_test_${randomBytes(6).toString('hex')}`;
@@ -122,6 +121,23 @@ async function answer(server: TestServer, request: BrokerRequest): Promise<Broke
     superuserUrl:
       server.superuserUrl === undefined ? undefined : withDatabase(server.superuserUrl, name),
   };
+}
+
+const insufficientPrivilege = '42501';
+const dropTriesMax = 40;
+
+/** Autovacuum may be at work in it: only a superuser may end that, others wait for its end. */
+async function dropDatabase(url: string, name: string): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await administer(url, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+      return;
+    } catch (error) {
+      const { code } = error as { readonly code?: unknown };
+      if (code !== insufficientPrivilege || tries === dropTriesMax) throw error;
+      await sleep(250);
+    }
+  }
 }
 
 async function administer(url: string, sql: string): Promise<void> {

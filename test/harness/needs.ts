@@ -26,6 +26,17 @@ export function describeWith(programs: readonly string[], name: string, body: ()
   else describe.skip(`${name} [skipped: no ${missing.join(', no ')} on this machine]`, body);
 }
 
+/** `describe`, or `describe.skip` with `reason` in its name unless `condition` holds. */
+export function describeIf(
+  condition: boolean,
+  reason: string,
+  name: string,
+  body: () => void,
+): void {
+  if (condition) describe(name, body);
+  else describe.skip(`${name} [skipped: ${reason}]`, body);
+}
+
 /** `test`, or `test.skip` with `reason` in its name unless `condition` holds. */
 export function testIf(
   condition: boolean,

@@ -1,5 +1,5 @@
 // A real PostgreSQL database for one test file: a copy of the migrated template, or an empty one.
-// The server is shared by the whole Jest run; DATABASE_URL (a role with CREATEDB) replaces it.
+// The server is shared by the whole Jest run; DATABASE_URL (a login with CREATEDB and CREATEROLE) replaces it.
 import { connect } from 'node:net';
 import { openDatabase } from '../../src/platform/postgres/database.ts';
 import type { Database } from '../../src/platform/postgres/database.ts';

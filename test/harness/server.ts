@@ -123,14 +123,26 @@ async function startServer(home: string, env: NodeJS.ProcessEnv): Promise<TestSe
   };
 }
 
-/** A new scratch home; `config` is merged over free ports on the loopback. */
-export function createTestHome(config: Readonly<Record<string, unknown>> = {}): TestHome {
+/**
+ * A new scratch home; `config` is merged over free ports on the loopback. Its database is the embedded one
+ * unless `databaseUrl` names another, which must be empty: the run's DATABASE_URL is no home's.
+ */
+export function createTestHome(
+  config: Readonly<Record<string, unknown>> = {},
+  databaseUrl?: string,
+): TestHome {
   const home = mkdtempSync(join(tmpdir(), 'postseal-e2e-'));
   const listener = { host: '127.0.0.1', port: 0 };
   const file = join(home, 'test-config.json');
   const listeners = { imap: listener, imaps: listener, lmtp: listener, metrics: listener };
   writeFileSync(file, JSON.stringify({ listeners, ...config }));
-  const env = { ...process.env, POSTSEAL_HOME: home, POSTSEAL_CONFIG: file };
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    POSTSEAL_HOME: home,
+    POSTSEAL_CONFIG: file,
+    DATABASE_URL: databaseUrl,
+  };
+  if (databaseUrl === undefined) delete env['DATABASE_URL'];
   const run: TestHome['run'] = (args, input, more = {}) =>
     runCommand({ ...env, ...more }, args, input);
   const ok = async (args: readonly string[], input?: string): Promise<string> => {
