@@ -20,11 +20,14 @@ export interface KnownContent {
   readonly wrap: Buffer;
 }
 
-// Most tags are new: asked alone, they cost one look into an index and open no table of wraps.
+// Most tags are new: asked alone, they cost one look into an index and open no table of wraps. Each tag is
+// looked up for itself: with `= ANY` a plan made while the table was small reads the whole index.
 const findContents = statement<{ tag: string; content_id: string; holder_id: string }>(
   'archive.content.by-tag',
-  `SELECT encode(dedup_tag, 'hex') AS tag, content_id::text, holder_id::text
-     FROM content WHERE dedup_domain = $1::uuid AND dedup_tag = ANY ($2::bytea[])`,
+  `SELECT encode(asked.tag, 'hex') AS tag, known.content_id::text, known.holder_id::text
+     FROM unnest($2::bytea[]) AS asked (tag), LATERAL (
+       SELECT content_id, holder_id FROM content
+        WHERE dedup_domain = $1::uuid AND dedup_tag = asked.tag OFFSET 0) AS known`,
 );
 const findWraps = statement<{ place: string; group_no: number; wrap: Buffer; own: boolean }>(
   'archive.content.holder-wrap',

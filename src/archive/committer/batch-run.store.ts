@@ -56,9 +56,11 @@ const headWithLock = statement<Head>(
 );
 const lockContents = statement<{ content_id: string; tag: string }>(
   'committer.lock-contents',
-  `SELECT content_id::text, encode(dedup_tag, 'hex') AS tag FROM content
-   WHERE dedup_domain = $1::uuid AND dedup_tag = ANY ($2::bytea[])
-   ORDER BY dedup_tag FOR UPDATE`,
+  // One look and one lock after the other in the order of the tags, whatever the planner knows of the table.
+  `SELECT held.content_id::text, encode(asked.tag, 'hex') AS tag
+     FROM (SELECT tag FROM unnest($2::bytea[]) AS t (tag) ORDER BY tag OFFSET 0) AS asked, LATERAL (
+       SELECT content_id FROM content
+        WHERE dedup_domain = $1::uuid AND dedup_tag = asked.tag FOR UPDATE) AS held`,
 );
 
 /** Runs `members` in one transaction on `client`. Never throws. */
