@@ -1,5 +1,6 @@
 // What a key costs over the socket of the key service, which runs as a process of its own on a SoftHSM
-// token: wraps and opens in batches of 64 by one node and by four, single calls, and cold custodian keys.
+// token: wraps and opens in batches of 64 by one node and by four, single calls, and cold custodian keys;
+// then what the tokens of this machine take themselves (token-latency.ts).
 // usage: node bench/key-service.ts    (an embedded PostgreSQL in a scratch folder; prints Markdown)
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -18,9 +19,11 @@ import { startEmbeddedPostgres } from '../src/platform/postgres/embedded.ts';
 import { createKeyClient } from '../src/vault/keys/client.ts';
 import type { KeyClient, KeySlot, OpenGrant } from '../src/vault/keys/types.ts';
 import { startKeyProcess } from '../src/vault/service/key-process.ts';
+import { percentiles } from './percentiles.ts';
+import { measureTokens } from './token-latency.ts';
 
 const batch = 64;
-const runMs = 3_000;
+const runMs = 2_000;
 const organisation = randomUUID() as OrganisationId;
 const custodian = randomUUID() as CustodianId;
 const session = randomUUID() as SessionId;
@@ -87,6 +90,8 @@ function serviceMicros(): number {
 
 interface Rate {
   readonly perSecond: number;
+  /** Of a call, ms. */
+  readonly times: readonly [number, number, number];
   readonly serviceMicros: number;
   readonly nodeMicros: number;
 }
@@ -103,10 +108,13 @@ async function rate(
   const cpu = process.cpuUsage();
   const start = performance.now();
   let done = 0;
+  const times: number[] = [];
   await Promise.all(
     nodes.map(async (client) => {
       while (performance.now() - start < runMs) {
+        const from = performance.now();
         await call(client);
+        times.push(performance.now() - from);
         done += keys;
       }
     }),
@@ -114,6 +122,7 @@ async function rate(
   const { user, system } = process.cpuUsage(cpu);
   return {
     perSecond: (done / (performance.now() - start)) * 1_000,
+    times: percentiles(times),
     serviceMicros: (serviceMicros() - before) / done,
     nodeMicros: (user + system) / done,
   };
@@ -138,14 +147,18 @@ try {
       await rate([first], 1, (c) => c.ensureCustodian(randomUUID() as CustodianId)),
     ],
   ] as const;
-  process.stdout.write('| work | a second | µs each | CPU µs, service | CPU µs, nodes |\n');
-  process.stdout.write('|---|---|---|---|---|\n');
+  process.stdout.write(
+    '| work | a second | µs each | CPU µs, service | CPU µs, nodes | p50 ms a call | p95 | p99 |\n',
+  );
+  process.stdout.write('|---|---|---|---|---|---|---|---|\n');
   for (const [name, measured] of rows) {
-    const { perSecond, serviceMicros: inService, nodeMicros } = measured;
+    const { perSecond, serviceMicros: inService, nodeMicros, times } = measured;
     const cells = [1e6 / perSecond, inService, nodeMicros].map((micros) => micros.toFixed(1));
     const rounded = Math.round(perSecond).toLocaleString('en');
-    process.stdout.write(`| ${[name, rounded, ...cells].join(' | ')} |\n`);
+    const latency = times.map((ms) => ms.toFixed(2));
+    process.stdout.write(`| ${[name, rounded, ...cells, ...latency].join(' | ')} |\n`);
   }
+  process.stdout.write(`\n${(await measureTokens(home, runMs)).join('\n')}\n`);
 } finally {
   await Promise.all(clients.map((client) => client.close()));
   await service.close();
