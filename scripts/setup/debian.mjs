@@ -43,14 +43,46 @@ export async function installDebian(packages, why) {
 }
 
 /**
- * Unpacks packages below `folder` without root.
+ * Unpacks packages below `folder` without root, with `needed: true` also those that they need and the
+ * machine has not.
  * @returns whether all could be fetched and unpacked.
  */
-export async function unpackDebian(packages, folder, why) {
+export async function unpackDebian(packages, folder, why, { needed = false } = {}) {
   const aptGet = findProgram('apt-get');
   const dpkgDeb = findProgram('dpkg-deb');
   if (aptGet === undefined || dpkgDeb === undefined) return false;
   say(`unpacking the Debian packages ${packages.join(' ')} into the cache, without root (${why})`);
+  const { archives, options } = privateState();
+  const run = async (...args) => {
+    const done = await runQuietly(aptGet, [...options, '-q', ...args], {
+      cwd: archives,
+      env: environment,
+    });
+    if (!done.ok) {
+      say(`apt-get ${args[0]} without root failed: ${lastLines(done.output, 2)}`);
+    }
+    return done.ok ? done.output : undefined;
+  };
+  if ((await run('update')) === undefined) return false;
+  let all = packages;
+  if (needed) {
+    const plan = await run('install', '--simulate', '--no-install-recommends', ...packages);
+    if (plan === undefined) return false;
+    all = newInPlan(plan);
+  }
+  if ((await run('download', ...all)) === undefined) return false;
+  mkdirSync(folder, { recursive: true });
+  for (const name of all) {
+    const file = readdirSync(archives).find((entry) => entry.startsWith(`${name}_`));
+    if (file === undefined) return false;
+    const done = await runQuietly(dpkgDeb, ['-x', join(archives, file), folder]);
+    if (!done.ok) return false;
+  }
+  return true;
+}
+
+/** A state of apt of our own, beside the system's. */
+function privateState() {
   const state = join(cacheFolder, 'apt', 'state');
   const archives = join(cacheFolder, 'apt', 'archives');
   const cache = join(cacheFolder, 'apt', 'cache');
@@ -61,31 +93,19 @@ export async function unpackDebian(packages, folder, why) {
   ]) {
     mkdirSync(made, { recursive: true });
   }
-  const options = [
-    '-o',
+  const settings = [
     `Dir::State=${state}`,
-    '-o',
     'Dir::State::status=/var/lib/dpkg/status',
-    '-o',
     `Dir::Cache=${cache}`,
+    // Nothing is installed, so the system's lock is not ours to take.
+    'Debug::NoLocking=true',
   ];
-  const run = (args) =>
-    runQuietly(aptGet, [...options, '-q', ...args], { cwd: archives, env: environment });
-  for (const args of [['update'], ['download', ...packages]]) {
-    const done = await run(args);
-    if (!done.ok) {
-      say(`apt-get ${args[0]} without root failed: ${lastLines(done.output, 2)}`);
-      return false;
-    }
-  }
-  mkdirSync(folder, { recursive: true });
-  for (const name of packages) {
-    const file = readdirSync(archives).find((entry) => entry.startsWith(`${name}_`));
-    if (file === undefined) return false;
-    const done = await runQuietly(dpkgDeb, ['-x', join(archives, file), folder]);
-    if (!done.ok) return false;
-  }
-  return true;
+  return { archives, options: settings.flatMap((setting) => ['-o', setting]) };
+}
+
+/** Lines such as `Inst mutt (2.2.12 …)`; one with the old version in brackets is there already. */
+function newInPlan(plan) {
+  return [...plan.matchAll(/^Inst (\S+) \(/gm)].map(([, name]) => name);
 }
 
 /** Names of installed Debian packages, from dpkg's own list. */

@@ -10,7 +10,7 @@ import { ensureTestPackages } from './test-packages.mjs';
 /** Sets up, runs Jest with `args`, prints the closing line and leaves Jest's exit code. */
 export async function runJest(args, env = {}) {
   const { node } = await setUp();
-  await ensureTestPackages();
+  const packages = await ensureTestPackages();
   const folder = mkdtempSync(join(tmpdir(), 'postseal-summary-'));
   const file = join(folder, 'summary.json');
   const exitCode = await runNode(
@@ -21,7 +21,7 @@ export async function runJest(args, env = {}) {
       join(root, 'node_modules', 'jest', 'bin', 'jest.js'),
       ...args,
     ],
-    { ...env, POSTSEAL_TEST_SUMMARY: file },
+    { ...packages, ...env, POSTSEAL_TEST_SUMMARY: file },
   );
   let closing = '0 passed, 1 failed, 0 skipped';
   try {

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ImapFlow } from 'imapflow';
 import { LmtpClient } from '../../bench/load/lmtp-client.ts';
 import { corpusMessages, toCrlf } from '../harness/corpus.ts';
+import { describeWith } from '../harness/needs.ts';
 import type { Account } from '../harness/server.ts';
 import { type MailTarget, run, runOk, startMailTarget } from './mail-target.ts';
 
@@ -72,7 +73,7 @@ async function flagsBySeq(account: Account, mailbox = 'INBOX'): Promise<string[]
   });
 }
 
-describe('curl', () => {
+describeWith(['curl'], 'curl', () => {
   test('lists, reads byte for byte, appends, flags and deletes', async () => {
     const account = await filled('curl');
     const base = `imaps://127.0.0.1:${target.imaps}`;
@@ -95,7 +96,7 @@ describe('curl', () => {
   });
 });
 
-describe('mbsync', () => {
+describeWith(['mbsync'], 'mbsync', () => {
   test('pulls everything, then carries flags, deletions and new mail back', async () => {
     const account = await filled('mbsync');
     const root = join(target.scratch, 'mbsync');
@@ -157,7 +158,7 @@ SyncState *
   });
 });
 
-describe('offlineimap', () => {
+describeWith(['offlineimap'], 'offlineimap', () => {
   test('pulls everything and pushes a flag and a deletion', async () => {
     const account = await filled('offlineimap');
     const root = join(target.scratch, 'offlineimap');
@@ -206,7 +207,7 @@ folderfilter = lambda name: name == 'INBOX'
   });
 });
 
-describe('mutt', () => {
+describeWith(['mutt'], 'mutt', () => {
   test('opens the mailbox, flags, copies to another folder, deletes and syncs', async () => {
     const account = await filled('mutt');
     const root = join(target.scratch, 'mutt');
@@ -288,7 +289,7 @@ describe('imapflow', () => {
   });
 });
 
-describe("Python's imaplib", () => {
+describeWith(['python3'], "Python's imaplib", () => {
   test('speaks to every basic command', async () => {
     const account = await filled('imaplib');
     const script = `
@@ -335,7 +336,7 @@ print(json.dumps(out))
   });
 });
 
-describe('a wrong password', () => {
+describeWith(['curl'], 'a wrong password', () => {
   test('is refused by every door with one clear answer', async () => {
     const account = await target.account('refused');
     const { code, stderr } = await run('curl', [

@@ -4,13 +4,17 @@ import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
+import { readTokenChoice } from '../../src/platform/config/token-choice.ts';
 import { openPkcs11Store, type Pkcs11StoreOptions } from '../../src/vault/pkcs11/pkcs11-store.ts';
 import { loadProfile } from '../../src/vault/pkcs11/profile.ts';
 import type { KeyStore } from '../../src/vault/keys/key-store.ts';
 
-/** The first module of the profile that this machine has. */
+/** The first module of the profile that this machine has, or the one that the set-up unpacked. */
 export function moduleOf(profile: string): string | undefined {
-  return loadProfile(profile).modules.find((path) => existsSync(path));
+  const installed = loadProfile(profile).modules.find((path) => existsSync(path));
+  if (installed !== undefined) return installed;
+  const choice = readTokenChoice();
+  return choice.profile === profile ? choice.module : undefined;
 }
 
 /** A fresh folder for keys, mode 0700. */
