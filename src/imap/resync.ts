@@ -67,10 +67,11 @@ async function tellChanged(
   query: { readonly since: ModSeq; readonly among: Ranges },
 ): Promise<void> {
   const { view } = mailbox;
-  const count = view.snapshot().uids.length;
+  // Nothing is taken into the view before the command ends, so its places stay.
+  const snapshot = view.snapshot();
+  const count = snapshot.uids.length;
   for (let index = 0; index < count; index += 1) {
     if (index % turnMessages === turnMessages - 1) await nextTurn();
-    const snapshot = view.snapshot();
     if (snapshot.modseq(index) <= query.since) continue;
     const told = flagsAt(snapshot, { index, uid: (snapshot.uids[index] ?? 0) as Uid });
     if (!rangesContain(query.among, told.uid)) continue;

@@ -37,7 +37,7 @@ export async function tellSearch(session: Session, result: SearchResult): Promis
     ...(returns.min && first !== undefined ? { min: number(first) } : {}),
     ...(returns.max && last !== undefined ? { max: number(last) } : {}),
     ...(returns.count ? { count: found.length } : {}),
-    ...(returns.all ? { all: rangesOfSorted(mapped(found, number)) } : {}),
+    ...(returns.all ? { all: rangesOfSorted([...mapped(found, number)]) } : {}),
     ...(highest === null ? {} : { modSeq: highest }),
   });
 }
@@ -47,7 +47,7 @@ export function savedBy(result: SearchResult): Ranges {
   const { returns, found } = result;
   const onlyEdges =
     returns !== null && (returns.min || returns.max) && !returns.all && !returns.count;
-  return rangesOfSorted(mapped(onlyEdges ? edges(found, returns) : found, ({ uid }) => uid));
+  return rangesOfSorted([...mapped(onlyEdges ? edges(found, returns) : found, ({ uid }) => uid)]);
 }
 
 function edges(found: MessageList, returns: SearchReturn): readonly ViewMessage[] {

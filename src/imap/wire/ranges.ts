@@ -27,15 +27,27 @@ export function normaliseRanges(input: readonly NumRange[]): Ranges {
   return out;
 }
 
-/** Ranges of an ascending list of distinct numbers. */
-export function rangesOfSorted(numbers: Iterable<number>): Ranges {
-  const out: { low: number; high: number }[] = [];
-  for (const n of numbers) {
-    const last = out.at(-1);
-    if (last?.high === n - 1) last.high = n;
-    else out.push({ low: n, high: n });
+/** Ranges of an ascending list of distinct numbers; costs a few looks a range, not one a number. */
+export function rangesOfSorted(numbers: ArrayLike<number>): Ranges {
+  const out: NumRange[] = [];
+  for (let at = 0; at < numbers.length;) {
+    const end = runEnd(numbers, at);
+    out.push({ low: numbers[at] ?? 0, high: numbers[end] ?? 0 });
+    at = end + 1;
   }
   return out;
+}
+
+/** Index of the last number of the run without gaps that begins at `start`. */
+function runEnd(numbers: ArrayLike<number>, start: number): number {
+  const first = numbers[start] ?? 0;
+  const joins = (at: number): boolean =>
+    at < numbers.length && (numbers[at] ?? 0) - first === at - start;
+  let good = start;
+  let step = 1;
+  for (; joins(good + step); step *= 2) good += step;
+  for (; step >= 1; step /= 2) if (joins(good + step)) good += step;
+  return good;
 }
 
 /** True if `n` lies in the set. */

@@ -97,8 +97,8 @@ class SessionView implements MailboxView {
     const state = this.#state;
     return {
       uids: tracker.uids,
-      flags: (index) => tracker.look(state.messages, index).flags,
-      modseq: (index) => tracker.look(state.messages, index).modseq as ModSeq,
+      flags: (index) => tracker.flags(state.messages, index),
+      modseq: (index) => tracker.modseq(state.messages, index) as ModSeq,
       uidNext: tracker.uidNext,
       highestModSeq: tracker.highestModseq,
     };

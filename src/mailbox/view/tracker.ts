@@ -58,11 +58,26 @@ export class Tracker {
     for (const { uid, modseq } of messages) this.#told.set(uid, modseq);
   }
 
-  /** Newest known flags and modseq of the message in place `index`. */
-  look(current: Generation, index: number): Ghost {
+  /** Newest known flags of the message in place `index`. */
+  flags(current: Generation, index: number): number {
+    const at = this.#place(current, index);
+    return at >= 0 ? current.flagsAt(at) : this.#gone(index).flags;
+  }
+
+  /** Newest known modseq of the message in place `index`. */
+  modseq(current: Generation, index: number): number {
+    const at = this.#place(current, index);
+    return at >= 0 ? current.modseqAt(at) : this.#gone(index).modseq;
+  }
+
+  /** Where the message of place `index` is in `current`, mostly in the same place; -1: it is gone. */
+  #place(current: Generation, index: number): number {
     const uid = this.#uids[index] ?? 0;
-    const at = current.indexOf(uid);
-    if (at >= 0) return { flags: current.flagsAt(at), modseq: current.modseqAt(at) };
+    return index < current.count && current.uidAt(index) === uid ? index : current.indexOf(uid);
+  }
+
+  #gone(index: number): Ghost {
+    const uid = this.#uids[index] ?? 0;
     const ghost = this.#ghosts.get(uid);
     if (ghost !== undefined) return ghost;
     const before = this.#base.indexOf(uid);
