@@ -86,6 +86,25 @@ export function keyStoreContract(subject: KeyStoreCase): void {
       });
     });
 
+    test('destroys a KEK for good, that one alone, and again without complaint', async () => {
+      const { id } = await store.ensureKek(9);
+      const [doomed, kept] = [
+        await store.wrap(id, aad, randomBytes(32)),
+        await store.wrap(kek, aad, randomBytes(32)),
+      ];
+      await store.destroyKek(id);
+      await store.destroyKek(id);
+      await expect(store.unwrap(id, aad, doomed)).rejects.toMatchObject({ code: 'key.destroyed' });
+      expect(await store.unwrap(kek, aad, kept)).toHaveLength(32);
+      expect(await store.health()).toMatchObject({ available: true });
+      await store.close();
+      store = await subject.open();
+      await expect(store.unwrap(id, aad, doomed)).rejects.toMatchObject({ code: 'key.destroyed' });
+      // A new key of the same name is another key.
+      expect(await store.ensureKek(9)).toEqual({ id, generation: 9, created: true });
+      await expect(store.unwrap(id, aad, doomed)).rejects.toThrow(IntegrityError);
+    });
+
     test('serves sixty-four calls at once', async () => {
       const keys = Array.from({ length: 64 }, () => randomBytes(32));
       const blobs = await Promise.all(keys.map((key) => store.wrap(kek, aad, key)));

@@ -78,6 +78,15 @@ class KeyfileStore implements KeyStore {
     });
   }
 
+  destroyKek(kekId: string): Promise<void> {
+    return this.#change(() => {
+      this.#keks.get(kekId)?.fill(0);
+      this.#keks.delete(kekId);
+      // Written in any case: a write that failed before may have left it in the file.
+      return Promise.resolve({ changed: true, result: undefined });
+    });
+  }
+
   wrap(kekId: string, aad: Uint8Array, key32: Uint8Array): Promise<Buffer> {
     return this.#try(() => {
       assert(key32.length === 32, 'a wrapped key has 32 bytes');

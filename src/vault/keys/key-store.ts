@@ -42,6 +42,12 @@ export interface KeyStore {
   readonly tokenClass: TokenClass;
   /** Finds or makes the AES-256 key of a generation, inside the store. Idempotent. */
   ensureKek(generation: number): Promise<KekRef>;
+  /**
+   * Destroys the key inside the store; what it wrapped never opens again. Idempotent. It is gone when this
+   * returns, from a group of devices as far as their vendor's module reaches; copies in other tokens are not.
+   * @throws PostsealError `key.unavailable`, `key.token` when the store keeps it.
+   */
+  destroyKek(kekId: string): Promise<void>;
   /** Encrypts 32 bytes under a KEK, bound to `aad`. Does not keep or zero `key32`. */
   wrap(kekId: string, aad: Uint8Array, key32: Uint8Array): Promise<Buffer>;
   /**

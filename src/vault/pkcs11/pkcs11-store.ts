@@ -102,6 +102,26 @@ class Pkcs11Store implements KeyStore {
     return { id, generation, created };
   }
 
+  async destroyKek(kekId: string): Promise<void> {
+    await this.#link.run((connection) => {
+      const { api, session, keks } = connection;
+      const key = findKek(api, session, kekId, this.#profile);
+      if (key === undefined) {
+        // A token that is away shows no keys either, and destroys none.
+        if (!this.#isPresent(connection)) throw new PostsealError('key.unavailable');
+      } else {
+        api.C_DestroyObject(session, key);
+        // Some devices only hide what they cannot destroy, and say that all is well.
+        if (findKek(api, session, kekId, this.#profile) !== undefined) {
+          throw new PostsealError('key.token', { reason: 'not-destroyed', key: kekId });
+        }
+      }
+      keks.delete(kekId);
+      return Promise.resolve();
+    });
+    this.#known.delete(kekId);
+  }
+
   async wrap(kekId: string, aad: Uint8Array, key32: Uint8Array): Promise<Buffer> {
     assert(key32.length === 32, 'a wrapped key has 32 bytes');
     const plaintext = Buffer.from(key32);
@@ -209,8 +229,11 @@ class Pkcs11Store implements KeyStore {
     key: string,
     code: 'key.destroyed' | 'key.store-other' = 'key.destroyed',
   ): PostsealError {
-    const present = findToken(connection.api, this.#profile, this.#label) !== undefined;
-    return new PostsealError(present ? code : 'key.unavailable', { key });
+    return new PostsealError(this.#isPresent(connection) ? code : 'key.unavailable', { key });
+  }
+
+  #isPresent({ api }: TokenConnection): boolean {
+    return findToken(api, this.#profile, this.#label) !== undefined;
   }
 
   async #sign(id: string, digest: Uint8Array): Promise<Buffer> {

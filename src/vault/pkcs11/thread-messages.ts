@@ -13,6 +13,7 @@ export type ThreadOptions = Omit<Pkcs11StoreOptions, 'pin' | 'soPin' | 'now' | '
 export interface ThreadOperations {
   open: { takes: { readonly options: ThreadOptions }; gives: undefined };
   ensureKek: { takes: { readonly generation: number }; gives: KekRef };
+  destroyKek: { takes: { readonly kekId: string }; gives: undefined };
   wrap: {
     takes: { readonly kekId: string; readonly aad: Uint8Array; readonly key: Uint8Array };
     gives: Uint8Array;

@@ -20,6 +20,8 @@ export type ThreadedStoreOptions = Omit<Pkcs11StoreOptions, 'now'>;
 const callMsDefault = 10_000;
 /** In call time-outs. The thread's own time-out comes first and knows more. */
 const callTimeouts = 1.5;
+/** Whoever asks through the key service waits for one call time-out, and shall get an answer. */
+const healthTimeouts = 0.8;
 /** The first connection may have to make a token and its PINs. */
 const openTimeouts = 6;
 /**
@@ -102,6 +104,10 @@ class ThreadedStore implements KeyStore {
     return this.#call('ensureKek', { generation });
   }
 
+  async destroyKek(kekId: string): Promise<void> {
+    await this.#call('destroyKek', { kekId });
+  }
+
   async wrap(kekId: string, aad: Uint8Array, key32: Uint8Array): Promise<Buffer> {
     assert(key32.length === 32, 'a wrapped key has 32 bytes');
     const key = Uint8Array.from(key32);
@@ -124,7 +130,7 @@ class ThreadedStore implements KeyStore {
 
   async health(): Promise<StoreHealth> {
     try {
-      this.#health = await this.#call('health', {});
+      this.#health = await this.#call('health', {}, { timeouts: healthTimeouts });
     } catch (error) {
       const code = error instanceof PostsealError ? error.code : 'internal';
       this.#health = { ...this.#health, available: false, code };

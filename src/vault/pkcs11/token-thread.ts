@@ -32,6 +32,10 @@ const handlers: Handlers = {
     return undefined;
   },
   ensureKek: ({ generation }) => opened().ensureKek(generation),
+  destroyKek: async ({ kekId }) => {
+    await opened().destroyKek(kekId);
+    return undefined;
+  },
   wrap: async ({ kekId, aad, key }) => {
     try {
       return await opened().wrap(kekId, aad, key);

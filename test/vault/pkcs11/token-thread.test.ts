@@ -166,6 +166,20 @@ describeWith(['cc'], 'without the thread', () => {
       expect(await wrap()).toHaveLength(62);
     });
 
+    test('a device that does not destroy a key is not taken for one that did', async () => {
+      const { id } = await retried(() => store.ensureKek(4));
+      const blob = await store.wrap(id, context, Buffer.alloc(32, 9));
+      faulty.set(`C_DestroyObject fail ${pkcs11js.CKR_DEVICE_ERROR}`);
+      await expect(store.destroyKek(id)).rejects.toMatchObject({ code: 'key.unavailable' });
+      faulty.clear();
+      const opened = await retried(() => store.unwrap(id, context, blob));
+      expect(opened.equals(Buffer.alloc(32, 9))).toBe(true);
+      await store.destroyKek(id);
+      await expect(store.unwrap(id, context, blob)).rejects.toMatchObject({
+        code: 'key.destroyed',
+      });
+    });
+
     test('a token that is gone is found again in the same thread', async () => {
       const blob = await retried(wrap);
       renameSync(join(folder, 'token'), join(folder, 'away'));
