@@ -4,8 +4,8 @@ import { PostsealError } from '../../kernel/errors.ts';
 import type { CustodianId, MailboxId, ModSeq, Uid } from '../../kernel/ids.ts';
 import type { PartItem, PartKind } from '../../archive/committer/types.ts';
 import { DeltaBuilder, type Reporting, reportDeltas } from './delta.ts';
-import { candidateColumns, departure, type DepartureRow } from './departure.store.ts';
-import { type LeavingMessage, moveToHistory } from './leave.store.ts';
+import { departure, type DepartureRow } from './departure.store.ts';
+import type { LeavingMessage } from './leave.store.ts';
 import { lockedMailbox } from './mailbox-lock.store.ts';
 
 export interface ExpungePart extends Reporting {
@@ -33,11 +33,7 @@ export const expungeKind: PartKind<ExpungePart, Expunged> = {
   async apply(tx, items) {
     const refused = items.map(({ input }) => lockedMailbox(tx, input.custodian, input.mailbox));
     const candidates = candidatesOf(items, (i) => !(refused[i] instanceof PostsealError));
-    const [rows] = await Promise.all([
-      expunge.rows(tx.client, candidateColumns(candidates)),
-      moveToHistory(tx, candidates),
-    ]);
-    const outputs = collect(items, candidates, rows);
+    const outputs = collect(items, await expunge(tx, candidates));
     return outputs.map((output, i) => {
       const refusal = refused[i];
       return refusal instanceof PostsealError ? refusal : output;
@@ -67,16 +63,14 @@ function candidatesOf(
 
 function collect(
   items: readonly PartItem<ExpungePart>[],
-  candidates: readonly Candidate[],
-  rows: readonly DepartureRow[],
+  rows: readonly DepartureRow<Candidate>[],
 ): Expunged[] {
   const builder = new DeltaBuilder();
   const out = items.map(() => ({ uids: [] as Uid[], modseq: undefined as ModSeq | undefined }));
-  for (const row of rows) {
-    const candidate = candidates[Number(row.n) - 1];
-    const answer = candidate === undefined ? undefined : out[candidate.item];
-    if (candidate === undefined || answer === undefined) continue;
-    answer.modseq = Number(row.modseq) as ModSeq;
+  for (const { candidate, modseq } of rows) {
+    const answer = out[candidate.item];
+    if (answer === undefined) continue;
+    answer.modseq = Number(modseq) as ModSeq;
     answer.uids.push(candidate.uid as Uid);
     builder.vanished(candidate.mailbox as MailboxId, answer.modseq, candidate.uid);
   }

@@ -7,8 +7,7 @@ import type { BatchTx, PartItem, PartKind } from '../../archive/committer/types.
 import type { RecordRef } from '../../archive/types.ts';
 import { type Queryable, statement } from '../../platform/postgres/statement.ts';
 import { DeltaBuilder, type Reporting, reportDeltas } from './delta.ts';
-import { candidateColumns, departure } from './departure.store.ts';
-import { moveToHistory } from './leave.store.ts';
+import { departure } from './departure.store.ts';
 
 export interface ForgetPart extends Reporting {
   readonly ref: RecordRef;
@@ -70,14 +69,9 @@ async function forgetOne(
   }
   if (found.length === 0) return null;
   const leaving = found.map((place) => ({ ...place, custodian, event }));
-  const [rows] = await Promise.all([
-    forget.rows(tx.client, candidateColumns(leaving)),
-    moveToHistory(tx, leaving),
-  ]);
   const builder = new DeltaBuilder();
-  for (const { n, modseq } of rows) {
-    const place = found[Number(n) - 1];
-    if (place !== undefined) builder.vanished(place.mailbox, Number(modseq) as ModSeq, place.uid);
+  for (const { candidate, modseq } of await forget(tx, leaving)) {
+    builder.vanished(candidate.mailbox, Number(modseq) as ModSeq, candidate.uid);
   }
   input.deltas = [...builder.build().values()].flat();
   return null;

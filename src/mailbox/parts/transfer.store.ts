@@ -10,6 +10,7 @@ import {
   int8Array,
   uuidArray,
 } from '../../platform/postgres/binary-arrays.ts';
+import { slicesOf } from '../../platform/postgres/custodian-slices.ts';
 import { statement } from '../../platform/postgres/statement.ts';
 import type { CopyResult } from '../types.ts';
 import { DeltaBuilder, type Reporting, reportDeltas } from './delta.ts';
@@ -97,7 +98,7 @@ export const transferKind: PartKind<TransferPart, CopyResult> = {
     const leaving = passengers.filter(({ leaves }) => leaves);
     const [rows] = await Promise.all([
       transfer.rows(tx.client, columns(tx, items, passengers)),
-      leaving.length === 0 ? undefined : moveToHistory(tx, leaving),
+      ...slicesOf(leaving, ({ custodian }) => custodian).map((slice) => moveToHistory(tx, slice)),
     ]);
     const pairs = collect(items, passengers, rows);
     return targets.map((uidValidity, i) => {
