@@ -10,7 +10,7 @@ import { ensureTestPackages } from './test-packages.mjs';
 /** Sets up, runs Jest with `args`, prints the closing line and leaves Jest's exit code. */
 export async function runJest(args, env = {}) {
   const { node } = await setUp();
-  const packages = await ensureTestPackages();
+  const packages = await ensureTestPackages(node);
   const folder = mkdtempSync(join(tmpdir(), 'postseal-summary-'));
   const file = join(folder, 'summary.json');
   const exitCode = await runNode(

@@ -1,6 +1,6 @@
 // What the tests need beside the server. Missing packages are installed as root, and unpacked without root
-// where their programs need no place or user of the system (`unpack` in scripts/test-packages.json). Where
-// neither can be, the tests that need them are skipped by name (test/harness/needs.ts), which CI counts as
+// where their programs need no place or user of the system (`unpack` in scripts/test-packages.json;
+// `libraries` are the packages of a library and of what it needs). Where neither can be, the tests that need them are skipped by name (test/harness/needs.ts), which CI counts as
 // failure.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,14 +8,17 @@ import { canInstall, installDebian } from './debian.mjs';
 import { root } from './places.mjs';
 import { findProgram, isRoot } from './programs.mjs';
 import { say } from './say.mjs';
+import { hasUnpackedLibrary, libraryEnvironment, unpackLibraries } from './unpacked-libraries.mjs';
 import { unpackedPrograms, unpackPrograms } from './unpacked-programs.mjs';
 
 /** @returns what the tests' environment must have beside the usual. */
-export async function ensureTestPackages() {
+export async function ensureTestPackages(node) {
   const missing = readList().filter((entry) => !isPresent(entry.file));
   if (missing.length > 0) await provide(missing);
-  if (isRoot || !existsSync(unpackedPrograms)) return {};
-  return { PATH: `${process.env.PATH}:${unpackedPrograms}` };
+  if (isRoot) return {};
+  const libraries = libraryEnvironment(node);
+  if (!existsSync(unpackedPrograms)) return libraries;
+  return { ...libraries, PATH: `${process.env.PATH}:${unpackedPrograms}` };
 }
 
 async function provide(missing) {
@@ -26,8 +29,12 @@ async function provide(missing) {
   for (const entry of missing) say(`missing: ${entry.package} (${entry.why})`);
   if (!canInstall) {
     const can = missing.filter((entry) => entry.unpack === true);
-    const cannot = missing.filter((entry) => entry.unpack !== true);
-    const failed = await unpackPrograms(can, 'for the tests');
+    const libraries = missing.filter((entry) => entry.libraries !== undefined);
+    const cannot = missing.filter((entry) => !can.includes(entry) && !libraries.includes(entry));
+    const failed = [
+      ...(await unpackPrograms(can, 'for the tests')),
+      ...(await unpackLibraries(libraries, 'for the tests')),
+    ];
     sayMissing([...cannot, ...failed], 'only root can install packages');
     return;
   }
@@ -52,7 +59,11 @@ function isPresent(file) {
   return file
     .replaceAll('{triple}', triple)
     .split('|')
-    .some((name) => (name.startsWith('/') ? existsSync(name) : hasProgram(name)));
+    .some((name) => (name.startsWith('/') ? hasFile(name) : hasProgram(name)));
+}
+
+function hasFile(path) {
+  return existsSync(path) || (!isRoot && hasUnpackedLibrary(path));
 }
 
 function hasProgram(name) {

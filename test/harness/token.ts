@@ -2,7 +2,7 @@
 // copy of `process.env`; a worker that shares the real one sets the variable for good.
 import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { readTokenChoice } from '../../src/platform/config/token-choice.ts';
 import { openPkcs11Store, type Pkcs11StoreOptions } from '../../src/vault/pkcs11/pkcs11-store.ts';
@@ -11,8 +11,12 @@ import type { KeyStore } from '../../src/vault/keys/key-store.ts';
 
 /** The first module of the profile that this machine has, or the one that the set-up unpacked. */
 export function moduleOf(profile: string): string | undefined {
-  const installed = loadProfile(profile).modules.find((path) => existsSync(path));
-  if (installed !== undefined) return installed;
+  const { modules } = loadProfile(profile);
+  const unpacked = process.env['POSTSEAL_TEST_LIBRARIES'];
+  const ofTests =
+    unpacked === undefined ? [] : modules.map((path) => join(unpacked, basename(path)));
+  const found = [...ofTests, ...modules].find((path) => existsSync(path));
+  if (found !== undefined) return found;
   const choice = readTokenChoice();
   return choice.profile === profile ? choice.module : undefined;
 }

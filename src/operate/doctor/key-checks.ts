@@ -44,11 +44,14 @@ function tokenProblem(context: DoctorContext): Omit<DoctorAnswer, 'verdict'> | u
 }
 
 /** A device whose profile was only read, not tried, is usable, but not without saying so. */
-function untested({ keys: { store, pkcs11 } }: DoctorContext['config']): DoctorAnswer | undefined {
+function untested(
+  { keys: { store, pkcs11 } }: DoctorContext['config'],
+  text: string,
+): DoctorAnswer | undefined {
   if (store === 'keyfile' || loadProfile(pkcs11.profile).tested === 'contract-suite') return;
   return {
     verdict: 'warning',
-    text: `profile ${pkcs11.profile} was written from documentation and never tested on the device`,
+    text: `${text}; its profile was written from documentation and never tested on the device`,
     hint: 'run the contract suite on it before it holds anything, see keys/README.md',
   };
 }
@@ -77,7 +80,7 @@ export const tokenCheck: DoctorCheck = {
     const { is, ...answer } = classes[tokenClass];
     const text = `class ${tokenClass} (${named}): ${is}`;
     if (!config.production || tokenClass === 'hsm') {
-      return untested(config) ?? { ...answer, text };
+      return untested(config, text) ?? { ...answer, text };
     }
     return { ...answer, verdict: 'bad', text: `${text}; production does not start with it` };
   },

@@ -32,6 +32,21 @@ for (const profile of ['softhsm2', 'nss-softokn'] as const) {
       expect(readFileSync(join(folder, 'user.pin'), 'utf8')).toMatch(/^[\w-]{32}\n$/);
     });
 
+    test('the PIN may come from the configuration, and then stands in no file', async () => {
+      const own = newKeysFolder();
+      const pin = { pin: Secret.fromText('a pin of the configuration') };
+      const store = await openTestToken(profile, own, organisation, pin);
+      const { id } = await store.ensureKek(1);
+      await store.close();
+      expect(existsSync(join(own, 'user.pin'))).toBe(false);
+      await expect(openTestToken(profile, own, organisation)).rejects.toMatchObject({
+        code: 'key.pin',
+      });
+      const again = await openTestToken(profile, own, organisation, { ...pin, provision: false });
+      expect(await again.ensureKek(1)).toEqual({ id, generation: 1, created: false });
+      await again.close();
+    });
+
     test('a profile that calls it an HSM convinces nobody; where only hardware is allowed it is refused', async () => {
       const lie = { ...loadProfile(profile), tokenClass: 'hsm' } as const;
       const store = await openTestToken(profile, folder, organisation, { profile: lie });
