@@ -80,10 +80,11 @@ export function countDeliveries(delivery: Delivery, metrics: Metrics): Delivery 
         done();
       }
     },
-    refused(reason) {
+    refused(refused) {
       counter.add(1, { outcome: 'refused' });
-      return delivery.refused(reason);
+      return delivery.refused(refused);
     },
+    failed: (error, peer) => delivery.failed(error, peer),
   };
 }
 

@@ -2,6 +2,7 @@
 // sign-in. Made in one order, closed in the reverse one.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { createRefusals, type Refusals } from '../access/refusals.ts';
 import { createSignIn, type SignIn } from '../access/sign-in.ts';
 import { SignInThrottle } from '../access/throttle.ts';
 import { type DayKey, UnknownNames } from '../access/unknown-names.ts';
@@ -41,6 +42,7 @@ export interface Services {
   readonly pseudonyms: Pseudonyms;
   readonly throttle: SignInThrottle;
   readonly signIn: SignIn;
+  readonly refusals: Refusals;
   /** For transactions outside the committer. */
   readonly sealer: EventSealer;
   readonly clock: Clock;
@@ -175,6 +177,12 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
     clock: systemClock,
     ...(options.onSignInFailure === undefined ? {} : { onFailure: options.onSignInFailure }),
   });
+  const refusals = createRefusals({
+    committer,
+    unknownNames,
+    clock: systemClock,
+    onUnrecorded: (error, times) => log.warn('access.refusals.unrecorded', { times, error }),
+  });
   return {
     database,
     keys,
@@ -184,9 +192,11 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
     pseudonyms,
     throttle,
     signIn,
+    refusals,
     sealer,
     clock: systemClock,
     async close() {
+      await refusals.close();
       await mail.close();
       keyring.flush();
       await keys.close();

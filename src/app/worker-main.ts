@@ -82,6 +82,7 @@ async function startImap(
       archive: services.archive,
       committer: services.committer,
       signIn: services.signIn,
+      refusals: services.refusals,
       log: tls.log,
       trace: tls.trace,
       clock: services.clock,

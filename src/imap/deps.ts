@@ -2,6 +2,7 @@
 import type { SecureContext } from 'node:tls';
 import type { Archive } from '../archive/types.ts';
 import type { Committer } from '../archive/committer/types.ts';
+import type { Refusals } from '../access/refusals.ts';
 import type { SignIn } from '../access/sign-in.ts';
 import type { UnixMs } from '../kernel/time.ts';
 import type { MailboxService } from '../mailbox/types.ts';
@@ -68,6 +69,7 @@ export interface ImapDeps {
   readonly archive: Archive;
   readonly committer: Committer;
   readonly signIn: Pick<SignIn, 'account' | 'accountEnded'>;
+  readonly refusals: Pick<Refusals, 'tell'>;
   readonly log: Log;
   readonly trace: SessionTrace;
   readonly clock: { now(): UnixMs };

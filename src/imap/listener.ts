@@ -4,6 +4,7 @@ import { createServer as createPlainServer, type Server, type Socket } from 'nod
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
+import { stranger } from '../access/refusals.ts';
 import { AccountSessions } from './account-sessions.ts';
 import { Connection } from './connection.ts';
 import type { ImapDeps, ImapRuntime, ListenerKind } from './deps.ts';
@@ -61,9 +62,8 @@ class ConnectionTable {
     const { connectionsMax, connectionsPerAddressMax } = this.#deps.settings;
     const held = this.#byAddress.get(address) ?? 0;
     if (this.#open.size >= connectionsMax || held >= connectionsPerAddressMax) {
-      socket.on('error', () => socket.destroy());
-      socket.end('* BYE [LIMIT] Too many connections\r\n');
-      setTimeout(() => socket.destroy(), farewellMs).unref();
+      const reason = held >= connectionsPerAddressMax ? 'connections-per-address' : 'connections';
+      void this.#refuse(socket, { listener, address, reason });
       return;
     }
     this.#byAddress.set(address, held + 1);
@@ -75,6 +75,26 @@ class ConnectionTable {
       else this.#byAddress.delete(address);
     });
     this.#open.set(connection, { socket, served });
+  }
+
+  /** Never rejects. A ledger that does not answer in time gets the connection cut without a word. */
+  async #refuse(
+    socket: Socket,
+    refused: { readonly listener: ListenerKind; readonly address: string; readonly reason: string },
+  ): Promise<void> {
+    const { listener, address, reason } = refused;
+    socket.on('error', () => socket.destroy());
+    setTimeout(() => socket.destroy(), farewellMs).unref();
+    try {
+      await this.#deps.refusals.tell({
+        ...{ op: 'access.denied', outcome: 'denied', actor: stranger, objects: [], peer: address },
+        fields: { listener, reason },
+      });
+      socket.end('* BYE [LIMIT] Too many connections\r\n');
+    } catch (error) {
+      this.#deps.log.warn('imap.refusal.unrecorded', { error });
+      socket.destroy();
+    }
   }
 
   async kick(sessionId: string): Promise<boolean> {

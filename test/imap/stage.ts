@@ -8,8 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { createAccountCredentials } from '../../src/access/account-credentials.ts';
+import { createRefusals, type Refusals } from '../../src/access/refusals.ts';
 import { createSignIn } from '../../src/access/sign-in.ts';
 import { SignInThrottle } from '../../src/access/throttle.ts';
+import { UnknownNames } from '../../src/access/unknown-names.ts';
 import { createArchive } from '../../src/archive/archive.ts';
 import { createCommitter } from '../../src/archive/committer/committer.ts';
 import { ensureOrganisation } from '../../src/archive/custodians.store.ts';
@@ -46,6 +48,8 @@ export interface ImapWorker {
   readonly plain: Door;
   readonly secure: Door;
   readonly trace: SessionTrace;
+  /** Closed early by tests that look at what was only counted. */
+  readonly refusals: Refusals;
 }
 
 export interface ImapStage extends ImapWorker {
@@ -67,6 +71,7 @@ export interface ImapStage extends ImapWorker {
 export interface LedgerEvent {
   readonly id: string;
   readonly op: string;
+  readonly out: string;
   readonly f: Readonly<Record<string, unknown>>;
 }
 
@@ -84,7 +89,13 @@ interface Household {
   ): EventSealer;
 }
 
-export async function openImapStage(settings: Partial<ImapSettings> = {}): Promise<ImapStage> {
+/** `onKeyError`: what the key service cannot do or record; a test fails by it unless it says otherwise. */
+export async function openImapStage(
+  settings: Partial<ImapSettings> = {},
+  onKeyError: (error: unknown) => void = (error) => {
+    throw error;
+  },
+): Promise<ImapStage> {
   const db = await startTestDatabase();
   const home = mkdtempSync(join(tmpdir(), 'postseal-imap-'));
   mkdirSync(join(home, 'packs'));
@@ -107,6 +118,7 @@ export async function openImapStage(settings: Partial<ImapSettings> = {}): Promi
     database,
     organisation,
     sealer: newSealer('keys'),
+    onError: onKeyError,
   });
   const keySocket = keyService.socketPath;
   const household = { home, url: db.url, organisation, keySocket, log, newSealer };
@@ -156,7 +168,7 @@ async function readLedger(db: TestDatabase): Promise<LedgerEvent[]> {
   );
   return rows
     .map(({ body }) => JSON.parse(body.toString('utf8')) as Partial<LedgerEvent>)
-    .map(({ id = '', op = '', f = {} }) => ({ id, op, f }))
+    .map(({ id = '', op = '', out = '', f = {} }) => ({ id, op, out, f }))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
@@ -199,6 +211,12 @@ async function startWorker(
   const pseudonyms = createPseudonyms({ database: db, keyring, cipher: sideCipher, random });
   const throttle = new SignInThrottle();
   const signInDeps = { database: db, committer, keys, pseudonyms, mailboxes, throttle, clock };
+  const refusals = createRefusals({
+    committer,
+    unknownNames: UnknownNames.begin(randomBytes(32), clock.now()),
+    clock,
+    onUnrecorded: (error) => log.warn('access.refusals.unrecorded', { error }),
+  });
   const trace = createSessionTrace();
   const tls = certificate(home);
   const context = createSecureContext(tls);
@@ -209,6 +227,7 @@ async function startWorker(
       archive,
       committer,
       signIn: createSignIn(signInDeps),
+      refusals,
       log,
       trace,
       clock,
@@ -222,10 +241,12 @@ async function startWorker(
     plain: { port: server.imap?.port ?? 0, tls: false },
     secure: { port: server.imaps?.port ?? 0, tls: true },
     trace,
+    refusals,
     mailboxes,
     flushCaches: () => archive.flushCaches(),
     close: async () => {
       await server.close();
+      await refusals.close();
       await mailboxes.close();
       archive.close();
       await committer.close();
@@ -243,6 +264,7 @@ async function startKeyFile(
     readonly database: Parameters<typeof startKeyService>[0]['database'];
     readonly organisation: OrganisationId;
     readonly sealer: EventSealer;
+    readonly onError: (error: unknown) => void;
   },
 ): ReturnType<typeof startKeyService> {
   const store = await openKeyfileStore({
@@ -255,9 +277,6 @@ async function startKeyFile(
     store,
     socketPath: join(home, 'keys.sock'),
     now: () => Date.now(),
-    onError: (error) => {
-      throw error;
-    },
   });
   return {
     ...service,

@@ -8,6 +8,7 @@ import {
   type StreamSpec,
 } from '../command.ts';
 import type { Session } from '../session.ts';
+import { recordRefusal } from '../append-refusal.ts';
 import type { IngestInput, PreparedRecord } from '../../archive/types.ts';
 import type { Place } from '../../mailbox/types.ts';
 import { type AppendHead, expectAppendHead } from '../wire/decode-append.ts';
@@ -39,7 +40,14 @@ export const append = command(
     },
     run: () => Promise.reject(new ImapError('BAD', 'CLIENTBUG', 'There was no message')),
   },
-  { parseHead, admit, receive },
+  {
+    parseHead,
+    admit: (session, head, literal) => recordRefusal(session, () => admit(session, head, literal)),
+    receive: async (session, incoming) => {
+      const received = await recordRefusal(session, () => receive(session, incoming));
+      return { ...received, finish: () => recordRefusal(session, () => received.finish()) };
+    },
+  },
 );
 
 function parseHead(dec: Decoder): AppendHead {

@@ -43,19 +43,35 @@ async function acceptRecipient(
   options: LmtpServerOptions,
   recipients: Recipients,
   address: SMTPServerAddress,
+  peer: string,
 ): Promise<void> {
+  const { delivery } = options;
   if (recipients.length >= options.recipientsMax) {
+    await delivery.refused({ reason: 'too-many-recipients', peer });
     throw new LmtpRefusal(452, '4.5.3 too many recipients');
   }
   const account = await options.mailboxes.resolveAddress(address.address);
-  if (account?.state !== 'active') {
-    await options.delivery.refused(account === undefined ? 'unknown' : 'disabled');
-    throw new LmtpRefusal(
-      550,
-      account === undefined ? '5.1.1 no such recipient' : '5.2.1 account disabled',
-    );
+  if (account === undefined) {
+    await delivery.refused({ reason: 'unknown', peer });
+    throw new LmtpRefusal(550, '5.1.1 no such recipient');
+  }
+  if (account.state !== 'active') {
+    await delivery.refused({ reason: 'disabled', account: account.id, peer });
+    throw new LmtpRefusal(550, '5.2.1 account disabled');
   }
   recipients.push({ address, account });
+}
+
+/** A message whose announced size is above the limit is refused before it comes (RFC 1870 §6.1). */
+async function acceptSize(
+  options: LmtpServerOptions,
+  { args }: SMTPServerAddress,
+  peer: string,
+): Promise<void> {
+  const announced = args === false ? undefined : args['SIZE'];
+  if (announced === undefined || Number(announced) <= options.messageBytesMax) return;
+  await options.delivery.refused({ reason: 'too-large', peer });
+  throw new PostsealError('limit.message-size', { max: options.messageBytesMax });
 }
 
 async function deliver(
@@ -65,11 +81,18 @@ async function deliver(
   session: SMTPServerSession,
 ): Promise<readonly (string | LmtpRefusal)[]> {
   const from = session.envelope.mailFrom;
-  const results = await options.delivery.deliver({
+  const peer = session.remoteAddress;
+  const input = {
     accounts: recipients.map(({ account }) => account),
     from: from === false ? '' : from.address,
     to: recipients.map(({ address }) => address.address),
     bytes: limited(stream, options.messageBytesMax),
+    peer,
+  };
+  const results = await options.delivery.deliver(input).catch(async (error: unknown) => {
+    // A sender that left before the end has refused itself, and gets no answer.
+    if (!hasLeft(stream)) await options.delivery.failed(error, peer);
+    throw error;
   });
   return results.map((result: Delivered | PostsealError) => {
     if (!(result instanceof PostsealError)) return `2.0.0 sealed ${result.event}`;
@@ -88,6 +111,19 @@ async function* limited(stream: Readable, max: number): AsyncGenerator<Uint8Arra
   }
 }
 
+/** The library's word for it; one who stops reading early, as we do, leaves another error on the stream. */
+function hasLeft({ errored }: Readable): boolean {
+  return errored !== null && 'code' in errored && errored.code === 'ECONNECTION';
+}
+
+/** Nobody has to look at what a sender did wrong. */
+function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof LmtpRefusal ||
+    (error instanceof PostsealError && error.code === 'limit.message-size')
+  );
+}
+
 function settle<T>(
   log: Log,
   work: Promise<T>,
@@ -96,7 +132,7 @@ function settle<T>(
   work.then(
     (value) => done(null, value),
     (error: unknown) => {
-      if (!(error instanceof LmtpRefusal)) log.error('lmtp.transaction.failed', { error });
+      if (!isRefusal(error)) log.error('lmtp.transaction.failed', { error });
       done(lmtpReply(error));
     },
   );
@@ -111,16 +147,20 @@ export async function startLmtpServer(options: LmtpServerOptions): Promise<LmtpS
     disabledCommands: ['AUTH', 'STARTTLS'],
     authOptional: true,
     size: options.messageBytesMax,
+    // The number is not announced: the library would refuse by itself what is above it, and mail servers
+    // would not even ask, so that the ledger heard of neither. Ours refuses in `onMailFrom`.
+    hideSize: true,
     banner: 'Postseal',
     socketTimeout: 300_000,
     closeTimeout: 10_000,
-    onMailFrom(_address, session, done) {
+    onMailFrom(address, session, done) {
       transactions.set(session, []);
-      done();
+      settle(log, acceptSize(options, address, session.remoteAddress), (error) => done(error));
     },
     onRcptTo(address, session, done) {
       const recipients = transactions.get(session) ?? [];
-      settle(log, acceptRecipient(options, recipients, address), (error) => done(error));
+      const accepted = acceptRecipient(options, recipients, address, session.remoteAddress);
+      settle(log, accepted, (error) => done(error));
     },
     onData(stream, session, done) {
       const recipients = transactions.get(session) ?? [];

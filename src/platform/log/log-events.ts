@@ -2,6 +2,8 @@
 // lost, the ledger (src/ledger/event/) may not: what must be provable is recorded there.
 
 export const logEvents = {
+  'access.refusals.unrecorded':
+    'Counted refusals could not be recorded; they are counted on, and told once the ledger takes them.',
   'alert.listener.failed': 'A listener of the alert bus threw.',
   'alert.state.raised': 'An alert was raised.',
   'alert.state.repeated': 'An alert that is still open was raised again.',
@@ -13,6 +15,8 @@ export const logEvents = {
   'imap.connection.error': 'An IMAP connection broke.',
   'imap.connection.failed': 'An IMAP connection ended in an unexpected error.',
   'imap.read.end-unrecorded': 'The end of a read could not be recorded.',
+  'imap.refusal.unrecorded':
+    'A connection above a limit was cut, and the ledger did not take the event.',
   'imap.selection.unrecorded': 'A selection could not be recorded.',
   'imap.tls.failed': 'A TLS handshake failed.',
   'job.run.completed': 'A job was done.',

@@ -27,8 +27,8 @@ export const mailEvents = {
     'B',
     'notice',
     'security',
-    [],
-    'A message was refused before it was archived.',
+    ['acc'],
+    'Mail was refused or could not be archived, with the reason; `times` counts those like it since the event before.',
   ),
   'message.flags-changed': eventSpec(
     'A',

@@ -29,7 +29,7 @@ export const sessionEvents = {
     'warning',
     'security',
     ['acc', 'per', 'mbx', 'ses'],
-    'An attempt was refused.',
+    'An attempt was refused, with the reason; `times` counts those like it since the event before.',
   ),
   'access.locked': eventSpec(
     'A',
