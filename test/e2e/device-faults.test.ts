@@ -125,7 +125,13 @@ describeWith(['cc'], 'a server whose device', () => {
       expect(await body(2)).toContain('body of afterwards');
       expect(await body(1)).toContain('body of first');
       expect(server.pid).toBe(pid);
-      expect((await home.run(['doctor'])).stdout).not.toMatch(/^bad +token: /m);
+      const named = 'profile softhsm2, AES-GCM (CK_GCM_PARAMS v2.40)';
+      expect((await home.run(['doctor'])).stdout).toContain(named);
+      expect(JSON.parse(await home.ok(['key', 'status', '--json']))).toMatchObject({
+        available: true,
+        profile: 'softhsm2',
+        mechanism: 'AES-GCM (CK_GCM_PARAMS v2.40)',
+      });
     },
   );
 
