@@ -86,21 +86,26 @@ export interface FoundToken {
   readonly info: TokenInfo;
 }
 
-/** The slot that holds our token; undefined if there is none. */
+/**
+ * The slot that holds our token; undefined if there is none.
+ * @throws PostsealError `key.token` for two of one label: which one has the keys is not to be guessed.
+ */
 export function findToken(
   api: PKCS11,
   profile: TokenProfile,
   label: string,
 ): FoundToken | undefined {
+  const found: FoundToken[] = [];
   for (const slot of api.C_GetSlotList(true)) {
     const info = api.C_GetTokenInfo(slot);
     const matches =
       profile.slot.by === 'label'
         ? padded(info.label) === label && hasFlag(info, pkcs11js.CKF_TOKEN_INITIALIZED)
         : padded(api.C_GetSlotInfo(slot).slotDescription).includes(profile.slot.text);
-    if (matches) return { slot, info };
+    if (matches) found.push({ slot, info });
   }
-  return undefined;
+  if (found.length > 1) throw new PostsealError('key.token', { reason: 'ambiguous-token', label });
+  return found[0];
 }
 
 export function hasFlag(info: TokenInfo, flag: number): boolean {

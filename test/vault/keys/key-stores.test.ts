@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSyn
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
+import pkcs11js from 'pkcs11js';
 import type { PostsealError } from '../../../src/kernel/errors.ts';
 import { uuidV4 } from '../../../src/kernel/ids.ts';
 import { Secret } from '../../../src/kernel/secret.ts';
@@ -81,6 +82,32 @@ for (const profile of ['softhsm2', 'nss-softokn'] as const) {
     });
   });
 }
+
+describe('pkcs11 with two tokens of one label', () => {
+  testIf(
+    moduleOf('softhsm2') !== undefined,
+    'no SoftHSM',
+    'uses neither, and says why',
+    async () => {
+      const folder = newKeysFolder();
+      const store = await openTestToken('softhsm2', folder, organisation);
+      await store.ensureKek(1);
+      await store.close();
+      const api = new pkcs11js.PKCS11();
+      api.load(moduleOf('softhsm2') ?? '');
+      api.C_Initialize({ flags: pkcs11js.CKF_OS_LOCKING_OK });
+      const initialised = (slot: Buffer): boolean =>
+        (api.C_GetTokenInfo(slot).flags & pkcs11js.CKF_TOKEN_INITIALIZED) !== 0;
+      const free = api.C_GetSlotList(true).find((slot) => !initialised(slot));
+      api.C_InitToken(free!, 'another so pin', 'postseal');
+      api.C_Finalize();
+      await expect(openTestToken('softhsm2', folder, organisation)).rejects.toMatchObject({
+        code: 'key.token',
+        fields: { reason: 'ambiguous-token', label: 'postseal' },
+      });
+    },
+  );
+});
 
 describe('pkcs11 while the token is away', () => {
   testIf(
