@@ -54,8 +54,8 @@ export interface Approvals {
   /** @throws PostsealError `access.denied` if the person's roles may not propose the act. */
   propose(act: ApprovalAct, subject: JsonValue, by: PersonSession): Promise<Approval>;
   /**
-   * Grants or denies. @throws PostsealError `approval.self` for the proposer and for the person that the
-   * act is about, `access.denied`, `approval.unknown`, `approval.state`.
+   * Grants or denies. @throws PostsealError `approval.self` for the proposer, `approval.subject` for the
+   * person that the act is about, `access.denied`, `approval.unknown`, `approval.state`.
    */
   decide(
     id: string,
@@ -114,9 +114,8 @@ function requireState(record: ApprovalRecord, needed: ApprovalStateName): void {
 /** Nobody decides on their own proposal, nor on an act about themselves. */
 function requireAnother(record: ApprovalRecord, by: PersonSession): void {
   const { person } = JSON.parse(record.subject) as { readonly person?: unknown };
-  if (record.proposedBy === by.person.id || person === by.person.id) {
-    throw new PostsealError('approval.self');
-  }
+  if (record.proposedBy === by.person.id) throw new PostsealError('approval.self');
+  if (person === by.person.id) throw new PostsealError('approval.subject');
 }
 
 async function propose(

@@ -19,6 +19,7 @@ const statuses: Readonly<Record<string, number>> = {
   'access.denied': 403,
   'access.password-change': 403,
   'approval.self': 403,
+  'approval.subject': 403,
   'account.unknown': 404,
   'person.unknown': 404,
   'approval.unknown': 404,

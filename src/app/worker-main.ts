@@ -39,17 +39,6 @@ interface Running {
   close(): Promise<void>;
 }
 
-function portTaken(config: Config, error: unknown): unknown {
-  const { code, port } = error as { code?: string; port?: number };
-  if (code !== 'EADDRINUSE') return error;
-  const named = Object.entries(config.listeners).find(([, listener]) => listener.port === port);
-  return new PostsealError(
-    'home.port-taken',
-    { listener: named?.[0] ?? '?', port: port ?? 0 },
-    error,
-  );
-}
-
 async function startImap(
   config: Config,
   services: Services,
@@ -122,24 +111,18 @@ async function start(message: Extract<ToWorker, { postseal: 'start' }>): Promise
     now: () => new Date(),
   });
   const trace = createSessionTrace();
-  let imap: ImapServer | undefined;
+  const imap = await startImap(config, services, { log, certificate, trace });
+  certificate.onChange(() => imap.renewCertificate(certificate.options()));
   let lmtp: LmtpServer | undefined;
-  try {
-    imap = await startImap(config, services, { log, certificate, trace });
-    const renew = imap;
-    certificate.onChange(() => renew.renewCertificate(certificate.options()));
-    if (config.listeners.lmtp.enabled) {
-      lmtp = await startLmtpServer({
-        ...config.listeners.lmtp,
-        messageBytesMax: config.limits.messageBytes,
-        recipientsMax: config.limits.recipientsPerMessage,
-        delivery: countDeliveries(createDelivery(services), metrics),
-        mailboxes: services.mailboxes,
-        log,
-      });
-    }
-  } catch (error) {
-    throw portTaken(config, error);
+  if (config.listeners.lmtp.enabled) {
+    lmtp = await startLmtpServer({
+      ...config.listeners.lmtp,
+      messageBytesMax: config.limits.messageBytes,
+      recipientsMax: config.limits.recipientsPerMessage,
+      delivery: countDeliveries(createDelivery(services), metrics),
+      mailboxes: services.mailboxes,
+      log,
+    });
   }
   const { committer } = services;
   const stopMeasuring = measureWorker(metrics, { committer, connections: () => imap.connections });

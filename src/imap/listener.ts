@@ -5,6 +5,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import type { AddressInfo } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import { stranger } from '../access/refusals.ts';
+import { listenError } from '../platform/config/listen-error.ts';
 import { AccountSessions } from './account-sessions.ts';
 import { Connection } from './connection.ts';
 import type { ImapDeps, ImapRuntime, ListenerKind } from './deps.ts';
@@ -119,7 +120,7 @@ class ConnectionTable {
   }
 }
 
-/** Opens the listeners. Rejects with the error of the socket if a port is taken. */
+/** Opens the listeners. @throws PostsealError `home.port-taken`, `config.listener`. */
 export async function startImapServer(
   deps: ImapDeps,
   options: ImapServerOptions,
@@ -139,7 +140,7 @@ export async function startImapServer(
       table.take(socket, 'imap');
     });
     servers.push(server);
-    imap = await listen(server, options.imap);
+    imap = await listen(server, 'imap', options.imap);
   }
   if (options.imaps !== undefined && options.tls !== undefined) {
     secure = createTlsServer({
@@ -155,7 +156,7 @@ export async function startImapServer(
       socket.destroy();
     });
     servers.push(secure);
-    imaps = await listen(secure, options.imaps);
+    imaps = await listen(secure, 'imaps', options.imaps);
   }
   return {
     imap,
@@ -176,11 +177,12 @@ export async function startImapServer(
   };
 }
 
-function listen(server: Server, address: ListenAddress): Promise<AddressInfo> {
+function listen(server: Server, name: ListenerKind, address: ListenAddress): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    const failed = (error: Error): void => reject(listenError(name, address, error));
+    server.once('error', failed);
     server.listen(address.port, address.host, () => {
-      server.off('error', reject);
+      server.off('error', failed);
       resolve(server.address() as AddressInfo);
     });
   });

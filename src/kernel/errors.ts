@@ -29,6 +29,12 @@ const spec = (text: string, hint: string, retryable: boolean, exit: ExitCode): E
 
 export const errorRegistry = {
   'config.invalid': spec('The configuration is not valid.', 'run postseal config check', false, 78),
+  'config.listener': spec(
+    'A listener cannot be opened at its address.',
+    'set listeners.NAME.host to an address of this machine and listeners.NAME.port to one you may use',
+    false,
+    78,
+  ),
   'config.secret-missing': spec(
     'A configured secret cannot be read.',
     'set the named environment variable or file',
@@ -186,6 +192,12 @@ export const errorRegistry = {
     false,
     70,
   ),
+  'ledger.no-entry': spec(
+    'The ledger does not have that many entries.',
+    'entries are numbered from 0, see postseal ledger query',
+    false,
+    1,
+  ),
   'ledger.stalled': spec(
     'The ledger does not grow; operations wait.',
     'see postseal doctor',
@@ -289,7 +301,13 @@ export const errorRegistry = {
     2,
   ),
   'approval.self': spec(
-    'Nobody decides on what they proposed or on what is about themselves.',
+    'Nobody decides on their own proposal.',
+    'another person must decide',
+    false,
+    1,
+  ),
+  'approval.subject': spec(
+    'Nobody decides on an act that is about themselves.',
     'another person must decide',
     false,
     1,

@@ -98,7 +98,7 @@ describe('deciding', () => {
     const about = { person: system.person.id };
     const { id } = await stage.approvals.propose('person.reset', about, security);
     await expect(stage.approvals.decide(id, { grant: true }, system)).rejects.toMatchObject({
-      code: 'approval.self',
+      code: 'approval.subject',
     });
     expect((await stage.approvals.decide(id, { grant: true }, audit)).state).toBe('granted');
   });

@@ -6,7 +6,7 @@ import { createDispatch } from '../../src/access/routes/dispatch.ts';
 import { objectSchema, type Route, route } from '../../src/access/routes/route.ts';
 import { type Role, roles } from '../../src/access/roles.ts';
 import { allRoutes, type RoutesDeps } from '../../src/app/routes.ts';
-import { PostsealError } from '../../src/kernel/errors.ts';
+import { type ErrorCode, PostsealError } from '../../src/kernel/errors.ts';
 import { Secret } from '../../src/kernel/secret.ts';
 import { systemActor } from '../../src/ledger/event/draft.ts';
 import { type AccessStage, atSocket, openAccessStage } from './stage.ts';
@@ -174,13 +174,19 @@ describe('input', () => {
   });
 
   test('a refusal that a handler finds out is in the ledger too; another failure is not one', async () => {
-    const failing = (code: 'access.denied' | 'approval.self' | 'account.unknown'): Route => ({
+    const failing = (code: ErrorCode): Route => ({
       ...probe,
       run: () => Promise.reject(new PostsealError(code)),
     });
+    const codes = [
+      'access.denied',
+      'approval.self',
+      'approval.subject',
+      'account.unknown',
+    ] as const;
     const events = await stage.eventsOf(async () => {
       const dispatch = createDispatch({ ...stage.services, signIn: stage.signIn });
-      for (const code of ['access.denied', 'approval.self', 'account.unknown'] as const) {
+      for (const code of codes) {
         const request = { token: tokens.get('dpo'), input: { name: 'a' }, ip: 'local' };
         await expect(dispatch(failing(code), request)).rejects.toMatchObject({ code });
       }
@@ -188,6 +194,7 @@ describe('input', () => {
     expect(events.map(({ op, f }) => [op, f['reason']])).toEqual([
       ['access.denied', 'access.denied'],
       ['access.denied', 'approval.self'],
+      ['access.denied', 'approval.subject'],
     ]);
   });
 });

@@ -99,6 +99,17 @@ test.each(['imap', 'lmtp', 'metrics'])(
   180_000,
 );
 
+test('a host that this machine does not have is a matter of configuration', async () => {
+  const free = { host: '127.0.0.1', port: 0 };
+  const imap = { ...free, host: '192.0.2.1' };
+  const home = newHome({ workers: 1, listeners: { imap, imaps: free, lmtp: free, metrics: free } });
+  const { stderr, ...rest } = await home.run(['serve']);
+  // The first start of a home says where the one-time passwords are.
+  const told = stderr.replace(/^postseal: one-time passwords .*\n/, '');
+  expectRefusal({ stderr: told, ...rest }, 78, /listener=imap, host=192\.0\.2\.1/);
+  expect(homeProcesses(home.home)).toEqual([]);
+}, 180_000);
+
 test('a wrong passphrase of the key file is a matter of configuration', async () => {
   const keys = { store: 'keyfile', keyfile: { passphrase: { env: 'POSTSEAL_TEST_PASSPHRASE' } } };
   const home = newHome({ workers: 1, keys });

@@ -238,6 +238,19 @@ describe('LMTP', () => {
   }, 60_000);
 });
 
+test.each([
+  ['192.0.2.1', 'EADDRNOTAVAIL'],
+  ['999.999.999.999', expect.stringMatching(/^(ENOTFOUND|EAI_AGAIN)$/)],
+])('a host that cannot be listened on (%s) is a matter of configuration', async (host, reason) => {
+  const { mailboxes } = node.services;
+  const options = { host, port: 0, messageBytesMax, recipientsMax, mailboxes, log: node.log };
+  const delivery = createDelivery(node.services);
+  await expect(startLmtpServer({ ...options, delivery })).rejects.toMatchObject({
+    code: 'config.listener',
+    fields: { listener: 'lmtp', host, port: 0, reason },
+  });
+});
+
 describe('lmtpReply', () => {
   test.each([
     ['limit.message-size', 552],

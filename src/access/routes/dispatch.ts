@@ -28,11 +28,19 @@ export type Dispatch = (route: Route, request: RouteRequest) => Promise<unknown>
 
 type Refusal = Extract<
   ErrorCode,
-  'access.signed-out' | 'access.password-change' | 'access.denied' | 'approval.self'
+  | 'access.signed-out'
+  | 'access.password-change'
+  | 'access.denied'
+  | 'approval.self'
+  | 'approval.subject'
 >;
 
 /** Refusals that a handler finds out by itself, since they depend on the object. */
-const refusals: ReadonlySet<ErrorCode> = new Set<Refusal>(['access.denied', 'approval.self']);
+const refusals: ReadonlySet<ErrorCode> = new Set<Refusal>([
+  'access.denied',
+  'approval.self',
+  'approval.subject',
+]);
 
 /** Why this caller may not; undefined if they may. */
 function refusalOf(route: Route, by: PersonSession | undefined): Refusal | undefined {

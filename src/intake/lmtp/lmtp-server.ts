@@ -9,6 +9,7 @@ import {
 } from 'smtp-server';
 import { PostsealError } from '../../kernel/errors.ts';
 import type { Account, MailboxService } from '../../mailbox/types.ts';
+import { listenError } from '../../platform/config/listen-error.ts';
 import type { Log } from '../../platform/log/log.ts';
 import { type Delivered, type Delivery } from './delivery.ts';
 import { lmtpReply, LmtpRefusal } from './lmtp-replies.ts';
@@ -138,6 +139,7 @@ function settle<T>(
   );
 }
 
+/** @throws PostsealError `home.port-taken`, `config.listener`. */
 export async function startLmtpServer(options: LmtpServerOptions): Promise<LmtpServer> {
   const transactions = new WeakMap<SMTPServerSession, Recipients>();
   const { log } = options;
@@ -176,9 +178,10 @@ export async function startLmtpServer(options: LmtpServerOptions): Promise<LmtpS
   });
   server.on('error', (error) => log.warn('lmtp.connection.failed', { reason: error.name }));
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    const failed = (error: Error): void => reject(listenError('lmtp', options, error));
+    server.once('error', failed);
     server.listen(options.port, options.host, () => {
-      server.off('error', reject);
+      server.off('error', failed);
       resolve();
     });
   });

@@ -3,8 +3,8 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { PostsealError } from '../../kernel/errors.ts';
 import type { ListenerConfig } from '../config/config.ts';
+import { listenError } from '../config/listen-error.ts';
 import type { Log } from '../log/log.ts';
 import type { Health, HealthKind } from './health.ts';
 import type { Metrics } from './metrics.ts';
@@ -22,7 +22,7 @@ export interface MetricsServerOptions {
   readonly log: Log;
 }
 
-/** Listens. @throws PostsealError `home.port-taken`. */
+/** Listens. @throws PostsealError `home.port-taken`, `config.listener`. */
 export async function startMetricsServer(options: MetricsServerOptions): Promise<MetricsServer> {
   const { host, port } = options.listener;
   const server = createServer((request, response) => {
@@ -34,11 +34,7 @@ export async function startMetricsServer(options: MetricsServerOptions): Promise
   server.headersTimeout = 10_000;
   server.requestTimeout = 10_000;
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const taken = cause.code === 'EADDRINUSE';
-      const fields = { listener: 'metrics', host, port };
-      reject(new PostsealError(taken ? 'home.port-taken' : 'internal', fields, cause));
-    });
+    server.once('error', (cause) => reject(listenError('metrics', { host, port }, cause)));
     server.listen(port, host, resolve);
   });
   const bound = server.address() as AddressInfo;

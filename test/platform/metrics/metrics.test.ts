@@ -75,6 +75,20 @@ describe('startMetricsServer', () => {
       fields: { listener: 'metrics', port: server.port },
     });
   });
+
+  test('an address that this machine does not have is a matter of configuration', async () => {
+    const host = '192.0.2.1';
+    const elsewhere = startMetricsServer({
+      listener: { enabled: true, host, port: 0 },
+      metrics,
+      health,
+      log: createMemoryLog(),
+    });
+    await expect(elsewhere).rejects.toMatchObject({
+      code: 'config.listener',
+      fields: { listener: 'metrics', host, port: 0, reason: 'EADDRNOTAVAIL' },
+    });
+  });
 });
 
 describe('in a cluster', () => {
