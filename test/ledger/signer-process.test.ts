@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect } from '@jest/globals';
 import { uuidV4 } from '../../src/kernel/ids.ts';
 import { createSequencer } from '../../src/ledger/sequencer/sequencer.ts';
 import { startSignerProcess } from '../../src/ledger/signer/signer-process.ts';
@@ -23,71 +23,84 @@ import {
   someDraft,
 } from './ledger-fixture.ts';
 
+const softhsm = moduleOf('softhsm2');
+
 describe('startSignerProcess', () => {
-  test('signs with a key inside SoftHSM; killed, it starts again and remembers', async () => {
-    const db = await startTestDatabase();
-    const home = newHome();
-    const folder = newKeysFolder();
-    const organisation = uuidV4(randomBytes(16));
-    // The key service sets the token up; the signer only finds it.
-    await (await openTestToken('softhsm2', folder, organisation)).close();
-    const dir = join(home, 'ledger');
-    const signer = await startSignerProcess({
-      config: {
-        organisation,
-        origin,
-        dir,
-        stateFile: join(home, 'signer', 'state'),
-        folder,
-        store: { kind: 'pkcs11', profile: 'softhsm2', tokenLabel: 'postseal' },
-      },
-    });
-    const ledger = await openLedgerFixture(db.database, newHome());
-    const sequencer = createSequencer({
-      database: db.database,
-      files: openTileFiles(dir),
-      origin,
-      sealer: newSealer('sequencer'),
-      signer,
-      clock,
-      options: { anchorMs: Infinity, retryMs: 20 },
-    });
-    sequencer.start();
-    try {
-      await ledger.record([someDraft(1)]);
-      const size = await sequencer.publish();
-      expect(await signer.head()).toMatchObject({ size });
-      const first = signer.pid!;
-      process.kill(first, 'SIGKILL');
-      for (let ready = false; !ready;) {
-        await sleep(20);
-        ready = await signer.head().then(
-          () => signer.pid !== first,
-          () => false,
-        );
-      }
-      expect(await signer.head()).toMatchObject({ size });
-      await expect(signer.sign({ size: size - 1, root: randomBytes(32) })).rejects.toMatchObject({
-        code: 'integrity.ledger',
-        fields: { what: 'rollback' },
+  testIf(
+    softhsm !== undefined,
+    'no SoftHSM',
+    'signs with a key inside SoftHSM; killed, it starts again and remembers',
+    async () => {
+      const db = await startTestDatabase();
+      const home = newHome();
+      const folder = newKeysFolder();
+      const organisation = uuidV4(randomBytes(16));
+      // The key service sets the token up; the signer only finds it.
+      await (await openTestToken('softhsm2', folder, organisation)).close();
+      const dir = join(home, 'ledger');
+      const signer = await startSignerProcess({
+        config: {
+          organisation,
+          origin,
+          dir,
+          stateFile: join(home, 'signer', 'state'),
+          folder,
+          store: {
+            kind: 'pkcs11',
+            module: softhsm ?? '',
+            profile: 'softhsm2',
+            tokenLabel: 'postseal',
+          },
+        },
       });
-      await ledger.record([someDraft(2)]);
-      await sequencer.publish();
-      const publicKey = await readFile(join(dir, 'public-key.der'));
-      expect(
-        await verifyLedger({ database: db.database.pool, dir, publicKey, settleMs: 0 }),
-      ).toMatchObject({ verdict: 'clean', size: size + 1 });
-    } finally {
-      await sequencer.stop();
-      await signer.close();
-      await db.drop();
-      for (const path of [home, dirname(folder)]) rmSync(path, { recursive: true, force: true });
-    }
-  }, 60_000);
+      const ledger = await openLedgerFixture(db.database, newHome());
+      const sequencer = createSequencer({
+        database: db.database,
+        files: openTileFiles(dir),
+        origin,
+        sealer: newSealer('sequencer'),
+        signer,
+        clock,
+        options: { anchorMs: Infinity, retryMs: 20 },
+      });
+      sequencer.start();
+      try {
+        await ledger.record([someDraft(1)]);
+        const size = await sequencer.publish();
+        expect(await signer.head()).toMatchObject({ size });
+        const first = signer.pid!;
+        process.kill(first, 'SIGKILL');
+        for (let ready = false; !ready;) {
+          await sleep(20);
+          ready = await signer.head().then(
+            () => signer.pid !== first,
+            () => false,
+          );
+        }
+        expect(await signer.head()).toMatchObject({ size });
+        await expect(signer.sign({ size: size - 1, root: randomBytes(32) })).rejects.toMatchObject({
+          code: 'integrity.ledger',
+          fields: { what: 'rollback' },
+        });
+        await ledger.record([someDraft(2)]);
+        await sequencer.publish();
+        const publicKey = await readFile(join(dir, 'public-key.der'));
+        expect(
+          await verifyLedger({ database: db.database.pool, dir, publicKey, settleMs: 0 }),
+        ).toMatchObject({ verdict: 'clean', size: size + 1 });
+      } finally {
+        await sequencer.stop();
+        await signer.close();
+        await db.drop();
+        for (const path of [home, dirname(folder)]) rmSync(path, { recursive: true, force: true });
+      }
+    },
+    60_000,
+  );
 
   describeWith(['cc'], 'with a token that hangs', () => {
     testIf(
-      moduleOf('softhsm2') !== undefined,
+      softhsm !== undefined,
       'no SoftHSM',
       'keeps nobody waiting: the process is ended, another one signs when the token is back, and the end comes',
       async () => {
@@ -95,7 +108,7 @@ describe('startSignerProcess', () => {
         const folder = newKeysFolder();
         const organisation = uuidV4(randomBytes(16));
         await (await openTestToken('softhsm2', folder, organisation)).close();
-        const hanging = buildFaultyModule(moduleOf('softhsm2') ?? '');
+        const hanging = buildFaultyModule(softhsm ?? '');
         const signer = await startSignerProcess({
           config: {
             organisation,
