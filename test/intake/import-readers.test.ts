@@ -8,10 +8,10 @@ import {
   frameItem,
   type ImportItem,
   normaliseLineEnds,
-  readFrames,
 } from '../../src/intake/import/import-item.ts';
 import { maildirFlags, readEml, readMaildir } from '../../src/intake/import/read-files.ts';
 import { readable } from '../../src/intake/import/readable.ts';
+import { type IncomingItem, LargeBody, readFrames } from '../../src/intake/import/read-frames.ts';
 import { readMbox, separatorDate, statusFlags } from '../../src/intake/import/read-mbox.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'postseal-import-'));
@@ -184,15 +184,31 @@ describe('frames', () => {
     }
   }
 
-  test('come back however the stream is cut', async () => {
+  /** Reads bodies that come in pieces as their turn comes. */
+  async function whole(items: AsyncIterable<IncomingItem>): Promise<ImportItem[]> {
+    const out: ImportItem[] = [];
+    for await (const { head, bytes } of items) {
+      if (!(bytes instanceof LargeBody)) {
+        out.push({ head, bytes });
+        continue;
+      }
+      const pieces: Buffer[] = [];
+      for await (const piece of bytes) pieces.push(piece);
+      out.push({ head, bytes: Buffer.concat(pieces) });
+    }
+    return out;
+  }
+
+  test('come back however the stream is cut, whole or in pieces', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 6 }),
         fc.integer({ min: 1, max: 64 }),
         async (bodies, size) => {
           const items = bodies.map((body, i) => item(`#${i}`, Buffer.from(body)));
-          const stream = chunked(Buffer.concat(items.map(frameItem)), size);
-          expect(await all(readFrames(stream, 1_000))).toEqual(items);
+          const stream = chunked(Buffer.concat(items.flatMap(frameItem)), size);
+          const limits = { sizeMax: 1_000, wholeMax: 100 };
+          expect(await whole(readFrames(stream, limits))).toEqual(items);
         },
       ),
       { seed: 11, numRuns: 60 },
@@ -202,11 +218,11 @@ describe('frames', () => {
   test('an item over the limit comes without its bytes, and the next one is whole', async () => {
     const stream = chunked(
       Buffer.concat(
-        [item('big', Buffer.alloc(500)), item('small', Buffer.from('x'))].map(frameItem),
+        [item('big', Buffer.alloc(500)), item('small', Buffer.from('x'))].flatMap(frameItem),
       ),
       33,
     );
-    const items = await all(readFrames(stream, 100));
+    const items = await whole(readFrames(stream, { sizeMax: 100, wholeMax: 10 }));
     expect(items.map((i) => [i.head.key, i.head.size, i.bytes.length])).toEqual([
       ['big', 500, 0],
       ['small', 1, 1],
@@ -219,9 +235,28 @@ describe('frames', () => {
     ['{"key":"a","size":-1,"folder":"INBOX","flags":[]}\n', 'a negative size'],
     ['{"key":"a","size":5,"folder":"INBOX","flags":[]}\nabc', 'cut off'],
   ])('%j is refused: %s', async (text) => {
-    await expect(all(readFrames(chunked(Buffer.from(text), 7), 100))).rejects.toMatchObject({
-      code: 'usage',
-    });
+    const stream = () => chunked(Buffer.from(text), 7);
+    for (const wholeMax of [0, 100]) {
+      const frames = readFrames(stream(), { sizeMax: 100, wholeMax });
+      await expect(whole(frames)).rejects.toMatchObject({ code: 'usage' });
+    }
+  });
+
+  test('a large item that is let go, at its beginning or within, is skipped to its end', async () => {
+    const items = ['a', 'b', 'c', 'd'].map((key) => item(key, Buffer.alloc(50, key)));
+    const stream = chunked(Buffer.concat(items.flatMap(frameItem)), 9);
+    const seen: string[] = [];
+    for await (const { head, bytes } of readFrames(stream, { sizeMax: 100, wholeMax: 10 })) {
+      if (!(bytes instanceof LargeBody)) throw new Error('it is large');
+      if (head.key === 'a') bytes.letGo();
+      else
+        for await (const piece of bytes) {
+          seen.push(piece.toString());
+          if (head.key !== 'd') break;
+        }
+    }
+    expect(seen.slice(0, 2).map((text) => text[0])).toEqual(['b', 'c']);
+    expect(seen.slice(2).join('')).toBe('d'.repeat(50));
   });
 });
 

@@ -1,6 +1,8 @@
 // An import on real services: order, outcome, and that a second run stores nothing twice.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { readdirSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { frameItem } from '../../src/intake/import/import-item.ts';
 import { type ImportResult, runImport } from '../../src/intake/import/import-run.ts';
 import type { SessionId } from '../../src/kernel/ids.ts';
@@ -21,14 +23,18 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => node.close());
 
-async function run(messages: readonly Buffer[]): Promise<readonly ImportResult[]> {
+async function run(
+  messages: readonly Buffer[],
+  how: { readonly bytesMax?: number; readonly folders?: readonly string[] } = {},
+): Promise<readonly ImportResult[]> {
   const stream = (async function* () {
     for (const [i, bytes] of messages.entries()) {
-      const head = { key: `#${i}`, size: bytes.length, folder: 'INBOX', flags: [] };
-      yield await Promise.resolve(frameItem({ head, bytes }));
+      const folder = how.folders?.[i] ?? 'INBOX';
+      const head = { key: `#${i}`, size: bytes.length, folder, flags: [] };
+      yield* await Promise.resolve(frameItem({ head, bytes }));
     }
   })();
-  const deps = { ...node.services, messageBytesMax };
+  const deps = { ...node.services, messageBytesMax: how.bytesMax ?? messageBytesMax };
   const results: ImportResult[] = [];
   for await (const line of runImport(deps, { account, actor, stream })) {
     if ('status' in line) results.push(line);
@@ -57,4 +63,42 @@ test('goes on behind an item that cannot be stored, and says at its end that the
   const ended = (await node.events()).filter(({ op }) => op === 'import.ended');
   expect(ended.map(({ out }) => out)).toEqual(['success', 'success', 'failure']);
   expect(results.map(({ status }) => status)).toEqual(['stored', 'failed', 'stored']);
+});
+
+describe('large messages, which are stored as they come', () => {
+  const bytesMax = 4_000_000;
+  const large = (subject: string): Buffer =>
+    Buffer.from(`Subject: ${subject}\r\n\r\n${randomBytes(1_200_000).toString('base64')}\r\n`);
+  const packs = (): string[] =>
+    readdirSync(node.home, { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.pack'))
+      .sort();
+  /** What is not needed is deleted behind the commit. */
+  const packsOf = async (count: number): Promise<string[]> => {
+    for (let tries = 0; tries < 200 && packs().length !== count; tries += 1) await sleep(50);
+    expect(packs()).toHaveLength(count);
+    return packs();
+  };
+  const small = Buffer.from('Subject: small among them\r\n\r\n');
+
+  test('come between small ones in their order; two that are equal are two, and again they are present', async () => {
+    const twin = large('twin');
+    const messages = [large('first'), twin, small, twin];
+    const before = packs().length;
+    const stored = await run(messages, { bytesMax });
+    expect(stored.map(({ status }) => status)).toEqual(messages.map(() => 'stored'));
+    const uids = stored.map((result) => (result.status === 'stored' ? result.uid : 0));
+    expect(uids).toEqual(uids.map((_, i) => (uids[0] ?? 0) + i));
+    // One file each content: that of the second twin went away, and those of the second run.
+    const files = await packsOf(before + 2);
+    const again = await run(messages, { bytesMax });
+    expect(again.map(({ status }) => status)).toEqual(messages.map(() => 'present'));
+    expect(await packsOf(before + 2)).toEqual(files);
+  });
+
+  test('that cannot be stored do not hold up those behind them', async () => {
+    const folders = ['INBOX', 'a//b', 'INBOX'];
+    const results = await run([large('fine'), large('no folder'), small], { bytesMax, folders });
+    expect(results.map(({ status }) => status)).toEqual(['stored', 'failed', 'present']);
+  });
 });

@@ -53,7 +53,7 @@ async function* framed(
 ): AsyncGenerator<Buffer> {
   for await (const item of items) {
     onItem();
-    yield frameItem(item);
+    yield* frameItem(item);
   }
 }
 

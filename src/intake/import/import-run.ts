@@ -1,7 +1,8 @@
 // The server's side of an import: takes framed items, stores each with its event, and answers one
 // line an item. Running the same import again stores nothing twice.
 import { createHmac } from 'node:crypto';
-import type { Archive } from '../../archive/types.ts';
+import { largeBytes } from '../../archive/take-original.ts';
+import type { Archive, PreparedRecord } from '../../archive/types.ts';
 import type { Committer } from '../../archive/committer/types.ts';
 import { PostsealError } from '../../kernel/errors.ts';
 import type { MailboxId } from '../../kernel/ids.ts';
@@ -10,8 +11,9 @@ import type { Actor } from '../../ledger/event/draft.ts';
 import type { Account, AccountView, MailboxService } from '../../mailbox/types.ts';
 import type { Database } from '../../platform/postgres/database.ts';
 import type { KeyClient } from '../../vault/keys/types.ts';
-import { type ImportItem, readFrames } from './import-item.ts';
+
 import { importedPart, wasImported } from './import-item.store.ts';
+import { type IncomingItem, LargeBody, readFrames } from './read-frames.ts';
 
 export interface ImportDeps {
   readonly database: Pick<Database, 'pool'>;
@@ -44,8 +46,8 @@ export interface ImportSummary {
 
 /** Items that are stored at the same time: enough to fill the committer's batches. */
 const concurrency = 16;
-/** Octets of them; a larger item is stored alone. */
-const octetsAtOnce = 33_554_432;
+/** Octets up to which an item is held, so at most 16 MiB at a time; a larger one is stored as it comes. */
+const wholeMax = largeBytes;
 
 interface Run {
   readonly deps: ImportDeps;
@@ -73,7 +75,56 @@ interface Turn {
   readonly pass: () => void;
 }
 
-async function storeItem(run: Run, item: ImportItem, turn: Turn): Promise<ImportResult> {
+/** Which message of its mailbox it is, and the record made of it. */
+interface Prepared {
+  readonly tag: Buffer;
+  readonly occurrence: number;
+  /** Undefined if the message was imported before. */
+  readonly record: PreparedRecord | undefined;
+}
+
+/** A message in memory is looked up before anything is made of it; of a large one the tag comes last. */
+async function prepare(
+  run: Run,
+  mailbox: MailboxId,
+  bytes: IncomingItem['bytes'],
+): Promise<Prepared> {
+  const { deps, account } = run;
+  const { custodian } = account;
+  const hmac = createHmac('sha256', run.tagKey);
+  const make = (from: Buffer | AsyncIterable<Buffer>): Promise<PreparedRecord> =>
+    deps.archive.prepare({ custodian, source: 'import', bytes: from });
+  const known = async (): Promise<Omit<Prepared, 'record'> & { present: boolean }> => {
+    const tag = hmac.digest();
+    const seenKey = `${mailbox}:${tag.toString('base64')}`;
+    const occurrence = run.seen.get(seenKey) ?? 0;
+    run.seen.set(seenKey, occurrence + 1);
+    const item = { custodian, mailbox, tag, occurrence };
+    return { tag, occurrence, present: await wasImported(deps.database.pool, item) };
+  };
+  if (!(bytes instanceof LargeBody)) {
+    hmac.update(bytes);
+    const { present, ...item } = await known();
+    return { ...item, record: present ? undefined : await make(bytes) };
+  }
+  const hashed = async function* (): AsyncGenerator<Buffer> {
+    for await (const piece of bytes) {
+      hmac.update(piece);
+      yield piece;
+    }
+  };
+  const record = await make(hashed());
+  try {
+    const { present, ...item } = await known();
+    if (present) await record.discard();
+    return { ...item, record: present ? undefined : record };
+  } catch (error) {
+    await record.discard();
+    throw error;
+  }
+}
+
+async function storeItem(run: Run, item: IncomingItem, turn: Turn): Promise<ImportResult> {
   const { deps, account, actor } = run;
   const { head, bytes } = item;
   if (head.size > deps.messageBytesMax)
@@ -81,18 +132,12 @@ async function storeItem(run: Run, item: ImportItem, turn: Turn): Promise<Import
   const pending = run.folders.get(head.folder) ?? folderId(run, head.folder);
   run.folders.set(head.folder, pending);
   const mailbox = await pending;
-  const tag = createHmac('sha256', run.tagKey).update(bytes).digest();
-  const seenKey = `${mailbox}:${tag.toString('base64')}`;
-  const occurrence = run.seen.get(seenKey) ?? 0;
-  run.seen.set(seenKey, occurrence + 1);
   const { custodian } = account;
-  if (await wasImported(deps.database.pool, { custodian, mailbox, tag, occurrence })) {
-    return { key: head.key, status: 'present' };
-  }
-  const flags = head.flags.length === 0 ? 0 : await run.view.flagBits(mailbox, head.flags, actor);
-  const record = await deps.archive.prepare({ custodian, source: 'import', bytes });
+  const { tag, occurrence, record } = await prepare(run, mailbox, bytes);
+  if (record === undefined) return { key: head.key, status: 'present' };
   const internalDate = (head.internalDate ?? deps.clock.now()) as UnixMs;
   try {
+    const flags = head.flags.length === 0 ? 0 : await run.view.flagBits(mailbox, head.flags, actor);
     await turn.come;
     const committing = deps.committer.commit({
       events: [
@@ -124,7 +169,7 @@ async function storeItem(run: Run, item: ImportItem, turn: Turn): Promise<Import
   }
 }
 
-async function answerItem(run: Run, item: ImportItem, turn: Turn): Promise<ImportResult> {
+async function answerItem(run: Run, item: IncomingItem, turn: Turn): Promise<ImportResult> {
   try {
     return await storeItem(run, item, turn);
   } catch (error) {
@@ -132,6 +177,8 @@ async function answerItem(run: Run, item: ImportItem, turn: Turn): Promise<Impor
     if (error.code === 'import.present') return { key: item.head.key, status: 'present' };
     return { key: item.head.key, status: 'failed', code: error.code, text: error.message };
   } finally {
+    // Whatever became of it: the items behind a large one wait for its end.
+    if (item.bytes instanceof LargeBody) item.bytes.letGo();
     await turn.come;
     turn.pass();
   }
@@ -139,30 +186,23 @@ async function answerItem(run: Run, item: ImportItem, turn: Turn): Promise<Impor
 
 /** Runs `answer` over the items, some at a time; results come in the order of the items. */
 async function* inParallel(
-  items: AsyncIterable<ImportItem>,
-  answer: (item: ImportItem, turn: Turn) => Promise<ImportResult>,
+  items: AsyncIterable<IncomingItem>,
+  answer: (item: IncomingItem, turn: Turn) => Promise<ImportResult>,
 ): AsyncGenerator<ImportResult> {
-  const waiting: { readonly result: Promise<ImportResult>; readonly octets: number }[] = [];
-  let held = 0;
+  const waiting: Promise<ImportResult>[] = [];
   let come: Promise<unknown> = Promise.resolve();
   for await (const item of items) {
-    const octets = item.bytes.length;
-    for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
-      if (waiting.length < concurrency && held + octets <= octetsAtOnce) break;
-      waiting.shift();
-      held -= next.octets;
-      yield await next.result;
-    }
+    const first = waiting.length < concurrency ? undefined : waiting.shift();
+    if (first !== undefined) yield await first;
     const { promise, resolve } = Promise.withResolvers<undefined>();
     const pass = (): void => resolve(undefined);
     const result = answer(item, { come, pass });
     come = promise;
     // A failure is taken up where the result is awaited, in its turn.
     result.catch(() => undefined);
-    waiting.push({ result, octets });
-    held += octets;
+    waiting.push(result);
   }
-  for (const { result } of waiting) yield await result;
+  for (const result of waiting) yield await result;
 }
 
 /**
@@ -200,7 +240,7 @@ export async function* runImport(
     const { key: tagKey } = await deps.keys.writeKey('dedup', 'organisation');
     const folders = new Map<string, Promise<MailboxId>>();
     const run: Run = { deps, account, view, actor, tagKey, folders, seen: new Map() };
-    const items = readFrames(input.stream, deps.messageBytesMax);
+    const items = readFrames(input.stream, { sizeMax: deps.messageBytesMax, wholeMax });
     for await (const result of inParallel(items, (item, turn) => answerItem(run, item, turn))) {
       counts[result.status] += 1;
       yield result;

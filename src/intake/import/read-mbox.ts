@@ -12,7 +12,10 @@ const separatorBytesMax = 1_024;
 interface Open {
   readonly index: number;
   readonly separator: string;
-  readonly lines: Buffer[];
+  /** Lines that lie behind each other in memory are one piece: an object a line would outweigh its text. */
+  readonly pieces: Buffer[];
+  octets: number;
+  last: Buffer | undefined;
 }
 
 /** `From user Sat Jan  3 01:05:34 1996`: the date as UTC, or undefined. */
@@ -56,11 +59,30 @@ function isEmptyLine(line: Buffer | undefined): boolean {
   return line === undefined || line.equals(Buffer.from('\n')) || line.equals(Buffer.from('\r\n'));
 }
 
+function add(open: Open, line: Buffer): void {
+  const { pieces } = open;
+  const before = pieces.at(-1);
+  const joins =
+    before !== undefined &&
+    before.buffer === line.buffer &&
+    before.byteOffset + before.length === line.byteOffset;
+  if (joins) {
+    const length = before.length + line.length;
+    pieces[pieces.length - 1] = Buffer.from(line.buffer, before.byteOffset, length);
+  } else {
+    pieces.push(line);
+  }
+  open.octets += line.length;
+  open.last = line;
+}
+
 function finish(open: Open, folder: string, lineEnds: LineEnds, before: boolean): ImportItem {
   // The last empty line stands before the next separator; at the end of the file it does too.
-  const { lines } = open;
-  const drop = before || (lines.length > 1 && isEmptyLine(lines.at(-1)));
-  const bytes = normaliseLineEnds(Buffer.concat(drop ? lines.slice(0, -1) : lines), lineEnds);
+  const { last, octets, pieces } = open;
+  const single = last === undefined || last.length === octets;
+  const drop = before || (!single && isEmptyLine(last));
+  const kept = octets - (drop ? (last?.length ?? 0) : 0);
+  const bytes = normaliseLineEnds(Buffer.concat(pieces, kept), lineEnds);
   const end = bytes.indexOf('\r\n\r\n');
   const head = bytes.toString('latin1', 0, Math.min(end < 0 ? bytes.length : end, 65_536));
   const internalDate = separatorDate(open.separator);
@@ -115,12 +137,12 @@ export async function* readMbox(
       if (open === undefined && !isEmptyLine(line)) {
         throw new PostsealError('import.unreadable', { path, reason: 'no mbox' });
       }
-      open?.lines.push(line);
+      if (open !== undefined) add(open, line);
       continue;
     }
     if (open !== undefined) yield finish(open, options.folder, options.lineEnds, true);
     index += 1;
-    open = { index, separator: line.toString('latin1'), lines: [] };
+    open = { index, separator: line.toString('latin1'), pieces: [], octets: 0, last: undefined };
   }
   if (open !== undefined) yield finish(open, options.folder, options.lineEnds, false);
 }
