@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createOffline } from './app/offline.ts';
 import { createApiClient } from './cli/api-client.ts';
 import { runCommandLine } from './cli/command-line.ts';
+import { outliveReaders } from './cli/output.ts';
 import { createSession } from './cli/session.ts';
 import type { Config } from './platform/config/config.ts';
 import { loadConfig } from './platform/config/load-config.ts';
@@ -33,6 +34,7 @@ const api = createApiClient({
 });
 const session = createSession({ home: () => config().home, env: process.env, api: () => api });
 
+outliveReaders([process.stdout, process.stderr]);
 process.exitCode = await runCommandLine(argv, {
   offline: createOffline({ config }),
   api,

@@ -8,7 +8,7 @@ const head = `# Command line
 Generated from \`src/cli/verbs/\` by \`npm run docs\`; do not edit.
 
 \`npx postseal <noun> <verb> [--flags]\` in the checkout. Every command takes \`--json\` (the result as JSON),
-\`--home DIR\`, \`--config FILE\` and \`--help\`. Results go to standard output, everything else to standard
+\`--home DIR\`, \`--config FILE\` and \`--help\` (\`-h\`, or \`help\` before its words); \`--version\` and \`-V\` are \`version\`. Results go to standard output, everything else to standard
 error. Passwords are asked on the terminal or read from standard input, never taken from arguments. A script
 names a person in \`POSTSEAL_PERSON\` and a file with the password in \`POSTSEAL_PASSWORD_FILE\`; each command then
 signs in and out.

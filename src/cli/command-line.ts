@@ -55,7 +55,8 @@ export function helpText(noun?: string): string {
   const shown = verbs.filter((verb) => noun === undefined || verb.noun === noun);
   const lines = shown.map((verb) => `  ${usageOf(verb)}\n      ${verb.summary}`);
   const head = 'Postseal: a compliance archive that speaks IMAP';
-  const foot = 'Every command takes --json, --home DIR, --config FILE and --help.';
+  const foot =
+    'Every command takes --json, --home DIR, --config FILE and --help (-h). --version (-V) is version.';
   return `${head}\n\n${lines.join('\n')}\n\n${foot}`;
 }
 
@@ -100,10 +101,15 @@ async function readStandardInput(): Promise<string> {
     .replace(/\r?\n$/, '');
 }
 
-async function readPassword(fromInput: boolean, kind: 'own' | 'new'): Promise<string> {
+async function readPassword(
+  fromInput: boolean,
+  kind: 'own' | 'new',
+  of: string | undefined,
+): Promise<string> {
   if (fromInput) return readStandardInput();
   if (!process.stdin.isTTY) throw new PostsealError('usage', { missing: '--password-stdin' });
-  return askPassword({ input: process.stdin, output: process.stderr }, kind === 'new');
+  const terminal = { input: process.stdin, output: process.stderr };
+  return askPassword(terminal, { isNew: kind === 'new', of });
 }
 
 function callOf(
@@ -126,7 +132,7 @@ function callOf(
     api: deps.api,
     offline: deps.offline,
     session: deps.session,
-    readPassword: (kind) => readPassword(values['password-stdin'] === true, kind),
+    readPassword: (kind, of) => readPassword(values['password-stdin'] === true, kind, of),
   };
 }
 
@@ -168,14 +174,27 @@ function withoutVerb(words: readonly string[], asked: boolean): ExitCode {
   return exitCode.usage;
 }
 
+const helpWords: ReadonlySet<string> = new Set(['--help', '-h']);
+const versionWords: ReadonlySet<string> = new Set(['--version', '-V']);
+
+/** What people type out of habit, in our words: `help account create`, `-h`, `--version`, `-V`. */
+function inOurWords(argv: readonly string[]): {
+  readonly given: string[];
+  readonly asked: boolean;
+} {
+  const [first = '', ...rest] = nounFirst(argv);
+  const words = versionWords.has(first) ? ['version', ...rest] : [first, ...rest];
+  const asked = first === 'help' || words.some((word) => helpWords.has(word));
+  const given = words.filter((word) => word !== '' && !helpWords.has(word));
+  return { given: first === 'help' ? given.slice(1) : given, asked };
+}
+
 /** Runs one command line (without program and script name) and answers its exit code. */
 export async function runCommandLine(
   argv: readonly string[],
   deps: CommandLineDeps,
 ): Promise<number> {
-  const words = nounFirst(argv);
-  const asked = words.includes('--help');
-  const given = words.filter((word) => word !== '--help');
+  const { given, asked } = inOurWords(argv);
   const found = findVerb(given);
   if (found !== undefined && asked) {
     process.stdout.write(`${verbHelp(found.verb)}\n`);

@@ -67,6 +67,18 @@ export function tableLines(rows: readonly object[], columns: readonly string[]):
   return [line(columns.map((column) => column.toUpperCase())), ...cells.map(line)];
 }
 
+/**
+ * A reader that has seen enough (`postseal … | head`) closes the pipe. What is left is written nowhere, and the
+ * command ends as it would have, with its own exit code.
+ */
+export function outliveReaders(streams: readonly NodeJS.WritableStream[]): void {
+  for (const stream of streams) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+}
+
 export function createOutput(json: boolean): Output {
   const print = (text: string): void => void process.stdout.write(`${text}\n`);
   return {

@@ -2,6 +2,7 @@
 // that standard output holds results only.
 import type { ReadStream } from 'node:tty';
 import { PostsealError } from '../kernel/errors.ts';
+import { printable } from './output.ts';
 
 const keys = { enter: '\r', newline: '\n', end: '\x04', interrupt: '\x03', clear: '\x15' };
 const backspaces = new Set(['\x7f', '\b']);
@@ -49,13 +50,21 @@ function readHidden(question: string, { input, output }: Terminal): Promise<stri
   });
 }
 
+/** Whose password: people have several, and the name shows where a command was misunderstood. */
+export interface Wanted {
+  readonly isNew: boolean;
+  /** Name of the person or account; undefined when nobody knows it here. */
+  readonly of: string | undefined;
+}
+
 /**
  * Asks for a password, a new one twice. @throws PostsealError `usage` when the two differ three times.
  */
-export async function askPassword(terminal: Terminal, isNew: boolean): Promise<string> {
-  if (!isNew) return readHidden('password: ', terminal);
+export async function askPassword(terminal: Terminal, { isNew, of }: Wanted): Promise<string> {
+  const whose = of === undefined ? 'password: ' : `password of ${printable(of)}: `;
+  if (!isNew) return readHidden(whose, terminal);
   for (let i = 0; i < triesMax; i += 1) {
-    const first = await readHidden('new password: ', terminal);
+    const first = await readHidden(`new ${whose}`, terminal);
     if ((await readHidden('once more: ', terminal)) === first) return first;
     terminal.output.write('postseal: the two differ\n');
   }

@@ -6,6 +6,8 @@ import type { ApiClient } from './api-client.ts';
 import { readSession, removeSession, writeSession } from './session-file.ts';
 
 export interface Session {
+  /** Name of the person as whom commands act; undefined when nobody is signed in. */
+  person(): string | undefined;
   /** Signs in where the environment says so; undefined when nobody is signed in. */
   token(): Promise<string | undefined>;
   /** Keeps a session for later commands in this home. */
@@ -50,6 +52,7 @@ export function createSession({ home, env, api }: SessionOptions): Session {
     return ((await api().call(request)) as { token: string }).token;
   };
   return {
+    person: () => scriptPerson(env)?.name ?? readSession(home())?.person,
     token() {
       const person = scriptPerson(env);
       if (person === undefined) return Promise.resolve(readSession(home())?.token);

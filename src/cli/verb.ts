@@ -33,12 +33,12 @@ export interface CliCall {
   readonly api: ApiClient;
   /** What works without a server. */
   readonly offline: Offline;
-  readonly session: Pick<Session, 'save' | 'forget'>;
+  readonly session: Pick<Session, 'person' | 'save' | 'forget'>;
   /**
-   * From standard input with --password-stdin, else asked on the terminal, a new one twice.
-   * @throws PostsealError `usage` without both.
+   * From standard input with --password-stdin, else asked on the terminal, a new one twice, with the name of
+   * whose it is. @throws PostsealError `usage` without both.
    */
-  readPassword(kind: 'own' | 'new'): Promise<string>;
+  readPassword(kind: 'own' | 'new', of: string | undefined): Promise<string>;
 }
 
 export interface Verb {

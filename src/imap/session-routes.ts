@@ -1,7 +1,7 @@
 // Routes of IMAP sessions: who is connected, what a session's commands were (names, states and times, never an
 // argument), and how an administrator ends one.
 import { personActor, type PersonSession } from '../access/person-actor.ts';
-import { objectSchema, noInput, type Route, route } from '../access/routes/route.ts';
+import { objectSchema, noInput, type Route, route, uuidSchema } from '../access/routes/route.ts';
 import type { Committer } from '../archive/committer/types.ts';
 import { PostsealError } from '../kernel/errors.ts';
 import type { Pseudonyms } from '../ledger/event/actor-keys.store.ts';
@@ -22,9 +22,9 @@ export interface SessionRoutesDeps {
 }
 
 const access = ['system-admin', 'security-admin'] as const;
-const named = objectSchema({
-  id: { type: 'string', pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' },
-});
+const named = objectSchema({ id: uuidSchema });
+/** Milliseconds as people read them. */
+const tenths = (milliseconds: number): number => Math.round(milliseconds * 10) / 10;
 
 function summary(session: TracedSession): object {
   const { id, address, listener, account, ledgerSession, client, state } = session;
@@ -90,9 +90,10 @@ export function sessionRoutes(deps: SessionRoutesDeps): readonly Route[] {
       input: named,
       async run({ input }) {
         const session = await need(deps, input.id);
-        const commands = session.commands.map(({ at, ...command }) => ({
+        const commands = session.commands.map(({ at, durationMs, ...command }) => ({
           at: new Date(at).toISOString(),
           ...command,
+          durationMs: tenths(durationMs),
         }));
         return { ...summary(session), commands };
       },

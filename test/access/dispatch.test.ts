@@ -57,6 +57,15 @@ describe('the route table', () => {
     }
   });
 
+  test('every pattern of an input says in words what it asks for', () => {
+    const wordless = table.flatMap(({ name, input }) =>
+      Object.entries(input['properties'] as Record<string, Record<string, unknown>>)
+        .filter(([, schema]) => 'pattern' in schema && typeof schema['inWords'] !== 'string')
+        .map(([property]) => `${name} ${property}`),
+    );
+    expect(wordless).toEqual([]);
+  });
+
   test('only signing in is open to anyone', () => {
     expect(table.filter(({ access }) => access === 'anyone').map(({ name }) => name)).toEqual([
       'person.login',

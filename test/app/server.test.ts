@@ -123,10 +123,13 @@ describe('IMAP sessions', () => {
     const { id: account } = (await json('account', 'show', ann.name)) as { id: string };
     expect(session.account).toBe(account);
     const shown = await home.ok(['session', 'show', session.id, '--json']);
-    const { commands } = JSON.parse(shown) as { commands: { name: string }[] };
+    const { commands } = JSON.parse(shown) as {
+      commands: { name: string; durationMs: number }[];
+    };
     expect(commands.map(({ name }) => name.toUpperCase())).toEqual(
       expect.arrayContaining(['SELECT']),
     );
+    for (const { durationMs } of commands) expect(String(durationMs)).toMatch(/^\d+(\.\d)?$/);
     expect(shown).not.toContain(ann.password);
     expect(shown).not.toContain('INBOX');
     expect(await home.ok(['session', 'show', session.id])).toContain('SELECT');
@@ -277,6 +280,26 @@ test('the node verifies its own ledger, scrubs, folds and watches; each is an ev
   expect(log1).not.toContain('alert.state.raised');
 });
 
+test('questions to the ledger that make no sense are told in words', async () => {
+  await home.signIn('auditadmin');
+  const asked = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await home.run(['ledger', ...args]);
+    expect(stdout).toBe('');
+    return `${String(code)} ${stderr.split('\n')[0] ?? ''}`;
+  };
+  const usage = '2 postseal: error: the command line is not right';
+  expect(await asked('query', '--limit', '0')).toBe(
+    `${usage} (at=/limit, finding=must be a whole number from 1 to 1000)`,
+  );
+  expect(await asked('query', '--outcome', 'lost')).toBe(
+    `${usage} (at=/outcome, finding=must be one of success, failure, denied)`,
+  );
+  expect(await asked('proof', 'last')).toBe(`${usage} (at=/seq, finding=must be a whole number)`);
+  expect(await asked('proof', '999999999')).toMatch(
+    /^1 .*the ledger does not have that many entries \(seq=999999999, entries=\d+\)$/,
+  );
+});
+
 test('a script signs in anew for one call and leaves no session behind', async () => {
   const file = join(home.home, 'password');
   writeFileSync(file, 'long-password-of-sysadmin\n', { mode: 0o600 });
@@ -304,4 +327,6 @@ test('Ctrl-C that arrives twice is one: everything stops, and nothing is told as
   expect(await server.stop()).toBe(0);
   expect(server.stderr().match(/postseal: stopping/g)).toHaveLength(1);
   expect(server.stderr()).not.toContain('error');
+  // A home at rest is a healthy one.
+  expect((await home.run(['doctor'])).code).toBe(0);
 });

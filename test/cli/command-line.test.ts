@@ -102,11 +102,40 @@ describe('help', () => {
     [['account', '--help'], 'postseal account create NAME'],
     [['--help', 'account', 'create'], '--password-stdin'],
     [['ledger', 'query', '--help'], '--outcome'],
+    [['-h'], 'postseal serve'],
+    [['help'], 'postseal serve'],
+    [['help', 'account'], 'postseal account create NAME'],
+    [['help', 'account', 'create'], '--password-stdin'],
+    [['account', 'create', '-h'], '--password-stdin'],
+    [['--home', home, 'help', 'doctor'], 'postseal doctor'],
   ])('%j prints to standard output and ends with 0', async (args, part) => {
     const { code, stdout, stderr } = await run(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain(part);
   });
+});
+
+test.each([[['--version']], [['-V']], [['version', '--json']], [['-V', '--json']]])(
+  'the version is told by %j',
+  async (args) => {
+    const { code, stdout, stderr } = await run(args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain(process.version);
+  },
+);
+
+test('a reader that has seen enough is no error', async () => {
+  const shell = (command: string): Promise<Ended> =>
+    new Promise((resolve) => {
+      const words = ['-c', command, process.execPath, program];
+      execFile('bash', words, (error, stdout, stderr) =>
+        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
+      );
+    });
+  const { code, stderr } = await shell('"$0" "$1" --help | true; exit ${PIPESTATUS[0]}');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const wrong = await shell('"$0" "$1" frobnicate 2>&1 | true; exit ${PIPESTATUS[0]}');
+  expect(wrong.code).toBe(2);
 });
 
 describe('usage errors end with 2, say one line and a hint, and print no result', () => {
@@ -229,7 +258,7 @@ print(json.dumps([os.waitstatus_to_exitcode(status), shown.decode()]))
   test('is asked for once at sign-in, and not shown', async () => {
     const { code, stdout } = await onTerminal(
       ['person', 'login', 'ann'],
-      [['password: ', 'my hidden password\r']],
+      [['password of ann: ', 'my hidden password\r']],
     );
     expect(stdout).toContain('<asked>');
     expect(stdout).not.toContain('hidden');
@@ -241,9 +270,9 @@ print(json.dumps([os.waitstatus_to_exitcode(status), shown.decode()]))
     const { code, stdout } = await onTerminal(
       ['account', 'create', 'ann@example.com'],
       [
-        ['new password: ', 'one hidden\r'],
+        ['new password of ann@example.com: ', 'one hidden\r'],
         ['once more: ', 'two hidden\r'],
-        ['new password: ', 'three hiddem\x7fn\r'],
+        ['new password of ann@example.com: ', 'three hiddem\x7fn\r'],
         ['once more: ', 'wrong\x15three hid\x1b[Dden\r'],
       ],
     );
@@ -253,10 +282,24 @@ print(json.dumps([os.waitstatus_to_exitcode(status), shown.decode()]))
     expect(code).toBe(1);
   });
 
+  test('says whose it is: of the person who is signed in', async () => {
+    const session = join(home, 'session.json');
+    writeFileSync(session, '{"person":"sysadmin","token":"none"}\n', { mode: 0o600 });
+    const { stdout } = await onTerminal(
+      ['person', 'password'],
+      [
+        ['new password of sysadmin: ', 'hidden and long\r'],
+        ['once more: ', 'hidden and long\r'],
+      ],
+    );
+    rmSync(session);
+    expect(stdout).toContain('no server runs');
+  });
+
   test('Ctrl-C ends the command by the signal and leaves the terminal as it was', async () => {
     const { code, stdout } = await onTerminal(
       ['person', 'login', 'ann'],
-      [['password: ', 'half a pass\x03']],
+      [['password of ann: ', 'half a pass\x03']],
     );
     expect(code).toBe(-2);
     expect(stdout).not.toContain('half');

@@ -11,7 +11,7 @@ import type { Approval, Approvals } from '../approvals.ts';
 import { personActor, type PersonSession } from '../person-actor.ts';
 import type { Role } from '../roles.ts';
 import type { Unlock } from '../unlock.ts';
-import { noInput, objectSchema, type Route, route } from './route.ts';
+import { noInput, objectSchema, type Route, route, uuidSchema } from './route.ts';
 
 export interface AccountRoutesDeps {
   readonly mailboxes: MailboxService;
@@ -25,7 +25,6 @@ export interface AccountRoutesDeps {
 
 const text = { type: 'string', minLength: 1, maxLength: 320 };
 const password = { type: 'string', minLength: 1, maxLength: 1024 };
-const uuid = { type: 'string', pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' };
 
 const shown = ({ id, name, state, custodian }: Account): object => ({ id, name, state, custodian });
 
@@ -183,7 +182,7 @@ function passwordRoutes(deps: AccountRoutesDeps): Route[] {
       path: '/accounts/:name/password',
       summary: 'New password of an account: proposes first, acts with the granted approval',
       access: approvalTable['account.password'].proposes,
-      input: objectSchema({ name: text, approval: uuid, password }, ['approval', 'password']),
+      input: objectSchema({ name: text, approval: uuidSchema, password }, ['approval', 'password']),
       async run({ input, by }) {
         const account = await need(deps, input.name);
         if (input.approval === undefined && input.password === undefined) {

@@ -5,10 +5,9 @@ import { approvalTable } from '../approval-table.ts';
 import { type ApprovalNamesDeps, nameApprovals } from '../approval-names.ts';
 import type { Approvals } from '../approvals.ts';
 import type { Role } from '../roles.ts';
-import { objectSchema, type Route, route } from './route.ts';
+import { objectSchema, type Route, route, uuidSchema } from './route.ts';
 
 const text = { type: 'string', minLength: 1, maxLength: 1024 };
-const uuid = { type: 'string', pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' };
 const states = ['proposed', 'granted', 'denied', 'used', 'expired'];
 
 /** Everybody whom the table names: who proposes or approves anything may look and decide. */
@@ -40,7 +39,7 @@ export function approvalRoutes(deps: ApprovalRoutesDeps): readonly Route[] {
       summary: 'Grant or deny what another person proposed',
       access: concerned,
       input: objectSchema(
-        { id: uuid, decision: { type: 'string', enum: ['grant', 'deny'] }, reason: text },
+        { id: uuidSchema, decision: { type: 'string', enum: ['grant', 'deny'] }, reason: text },
         ['reason'],
       ),
       async run({ input, by }) {

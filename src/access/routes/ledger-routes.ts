@@ -2,9 +2,11 @@
 import type { Committer } from '../../archive/committer/types.ts';
 import { PostsealError } from '../../kernel/errors.ts';
 import type { Pseudonyms } from '../../ledger/event/actor-keys.store.ts';
+import type { Outcome } from '../../ledger/event/draft.ts';
 import { isEventName } from '../../ledger/event/registry.ts';
 import { ledgerProof } from '../../ledger/query/ledger-proof.ts';
 import { type LedgerFilter, type LedgerRow, queryLedger } from '../../ledger/query/query.store.ts';
+import { readHead } from '../../ledger/sequencer/sequencer.store.ts';
 import type { TileFiles } from '../../ledger/tiles/tile-files.ts';
 import type { Database } from '../../platform/postgres/database.ts';
 import { personActor, type PersonSession } from '../person-actor.ts';
@@ -23,8 +25,15 @@ const text = { type: 'string', minLength: 1, maxLength: 200 };
 const instant = {
   type: 'string',
   pattern: '^\\d{4}-\\d\\d-\\d\\d(T[0-9:.]{5,15}(Z|[+-]\\d\\d:\\d\\d))?$',
+  inWords: 'an instant such as 2026-01-31 or 2026-01-31T10:00:00Z',
 };
-const digits = { type: 'string', pattern: '^\\d{1,15}$' };
+const digits = { type: 'string', pattern: '^\\d{1,15}$', inWords: 'a whole number' };
+const pageLength = {
+  type: 'string',
+  pattern: '^([1-9]\\d{0,2}|1000)$',
+  inWords: 'a whole number from 1 to 1000',
+};
+const outcomes: readonly Outcome[] = ['success', 'failure', 'denied'];
 const limitDefault = 100;
 
 interface QueryInput {
@@ -92,12 +101,12 @@ export function ledgerRoutes(deps: LedgerRoutesDeps): readonly Route[] {
       input: objectSchema(
         {
           op: text,
-          outcome: text,
+          outcome: { type: 'string', enum: [...outcomes] },
           object: text,
           from: instant,
           to: instant,
           after: digits,
-          limit: digits,
+          limit: pageLength,
         },
         ['op', 'outcome', 'object', 'from', 'to', 'after', 'limit'],
       ),
@@ -131,7 +140,10 @@ export function ledgerRoutes(deps: LedgerRoutesDeps): readonly Route[] {
       access,
       input: objectSchema({ seq: digits }),
       async run({ input, by }) {
-        const proof = await ledgerProof(deps.files, Number(input.seq));
+        const seq = Number(input.seq);
+        const entries = (await readHead(deps.database.pool))?.size ?? 0;
+        if (seq >= entries) throw new PostsealError('ledger.no-entry', { seq, entries });
+        const proof = await ledgerProof(deps.files, seq);
         await recordLook(deps, by, { what: 'proof', rows: 1 });
         return { proof };
       },

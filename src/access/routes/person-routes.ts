@@ -10,7 +10,7 @@ import type { Persons } from '../persons.ts';
 import { type Role, roles } from '../roles.ts';
 import type { SignIn } from '../sign-in.ts';
 import type { Unlock } from '../unlock.ts';
-import { noInput, objectSchema, type Route, route } from './route.ts';
+import { noInput, objectSchema, type Route, route, uuidSchema } from './route.ts';
 
 export interface PersonRoutesDeps {
   readonly persons: Persons;
@@ -22,8 +22,6 @@ export interface PersonRoutesDeps {
 
 const text = { type: 'string', minLength: 1, maxLength: 1024 };
 const roleSchema = { type: 'string', enum: [...roles] };
-
-const uuid = { type: 'string', pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' };
 
 /** The system administrator resets and unlocks a security administrator only; all others are the latter's. */
 function requireResetter(person: Person, by: PersonSession): void {
@@ -153,7 +151,7 @@ function administrationRoutes(deps: PersonRoutesDeps): Route[] {
       path: '/persons/:name/reset',
       summary: 'Reset a password: proposes first, acts with the granted approval',
       access: approvalTable['person.reset'].proposes,
-      input: objectSchema({ name: text, approval: uuid }, ['approval']),
+      input: objectSchema({ name: text, approval: uuidSchema }, ['approval']),
       async run({ input, by }) {
         const person = await deps.persons.find(input.name);
         requireResetter(person, signedIn(by));

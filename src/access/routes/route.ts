@@ -60,3 +60,10 @@ export function objectSchema(
 }
 
 export const noInput: JsonSchema = objectSchema({});
+
+/** An id as the lists show it (RFC 9562, lower case). */
+export const uuidSchema: JsonSchema = {
+  type: 'string',
+  pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$',
+  inWords: 'an id as it is listed: 36 characters such as 01980000-0000-7000-8000-000000000000',
+};

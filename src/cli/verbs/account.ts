@@ -19,7 +19,7 @@ async function newPassword(call: CliCall): Promise<0> {
   const approval = call.option('approval');
   const request = { method: 'POST', path: `${pathOf(call)}/password` } as const;
   if (approval !== undefined) {
-    const json = { approval, password: await call.readPassword('new') };
+    const json = { approval, password: await call.readPassword('new', call.args[0]) };
     return show(call, call.api.call({ ...request, json }));
   }
   if (call.flag('password-stdin')) {
@@ -47,7 +47,7 @@ export const accountVerbs: readonly Verb[] = [
     arguments: [name],
     options: passwordStdin,
     async run(call) {
-      const password = await call.readPassword('new');
+      const password = await call.readPassword('new', call.args[0]);
       const json = { name: call.args[0], password };
       return show(call, call.api.call({ method: 'POST', path: '/accounts', json }));
     },

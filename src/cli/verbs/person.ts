@@ -21,7 +21,7 @@ const login: Verb = {
   arguments: [name],
   options: passwordStdin,
   async run(call) {
-    const json = { name: call.args[0], password: await call.readPassword('own') };
+    const json = { name: call.args[0], password: await call.readPassword('own', call.args[0]) };
     const request = { method: 'POST', path: '/sessions', json, anonymous: true } as const;
     const answer = await call.api.call(request);
     const { token, ...person } = answer as { token: string; name: string; mustChange: boolean };
@@ -51,7 +51,7 @@ const password: Verb = {
   summary: 'Set your own password; sign in again afterwards',
   options: passwordStdin,
   async run(call) {
-    const json = { password: await call.readPassword('new') };
+    const json = { password: await call.readPassword('new', call.session.person()) };
     await call.api.call({ method: 'POST', path: '/persons/current/password', json });
     call.session.forget();
     call.out.result({ changed: true }, ['password changed; sign in again']);

@@ -1,9 +1,10 @@
 // Checks of PostgreSQL and of the ledger in it.
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { inboxAgeMs } from '../../ledger/event/inbox.store.ts';
 import { readHead } from '../../ledger/sequencer/sequencer.store.ts';
-import type { DoctorCheck } from './doctor-check.ts';
+import { clusterFiles } from '../../platform/postgres/cluster.ts';
+import type { DoctorCheck, DoctorContext } from './doctor-check.ts';
 
 const checkpointAgeMsMax = 5 * 60_000;
 /** While leaves wait for a signature. */
@@ -11,9 +12,19 @@ const signatureAgeMsMax = 20_000;
 const inboxAgeMsMax = 10_000;
 const clockSkewMsMax = 2_000;
 
+/** A home that was started before and rests: nothing is wrong with it. */
+function isStopped({ config, running }: Pick<DoctorContext, 'config' | 'running'>): boolean {
+  return (
+    config.database.url === undefined && !running && existsSync(clusterFiles(config.home).data)
+  );
+}
+
 export const databaseCheck: DoctorCheck = {
   name: 'database',
-  async look({ database, databaseProblem, config }) {
+  async look({ database, databaseProblem, config, running }) {
+    if (isStopped({ config, running })) {
+      return { verdict: 'good', text: 'embedded PostgreSQL, not running since no server runs' };
+    }
     if (database === undefined) {
       return {
         verdict: 'bad',
@@ -41,8 +52,11 @@ export const databaseCheck: DoctorCheck = {
 
 export const clockCheck: DoctorCheck = {
   name: 'clock',
-  async look({ database }) {
-    if (database === undefined) return { verdict: 'warning', text: 'not compared: no database' };
+  async look({ database, config, running }) {
+    if (database === undefined) {
+      const verdict = isStopped({ config, running }) ? 'good' : 'warning';
+      return { verdict, text: 'not compared: no database runs' };
+    }
     const { rows } = await database.pool.query<{ ms: string }>(
       'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint::text AS ms',
     );

@@ -40,7 +40,11 @@ export function secret(description: string): JsonSchema {
     minProperties: 1,
     maxProperties: 1,
     properties: {
-      env: { type: 'string', pattern: '^[A-Za-z_][A-Za-z0-9_]*$' },
+      env: {
+        type: 'string',
+        pattern: '^[A-Za-z_][A-Za-z0-9_]*$',
+        inWords: 'the name of an environment variable',
+      },
       file: { type: 'string', minLength: 1 },
     },
   };

@@ -31,6 +31,7 @@ export const generalFragments: readonly ConfigFragment[] = [
         ...text('Its first mail domain.'),
         pattern:
           '^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$',
+        inWords: 'a domain of letters, digits, hyphens and dots, such as example.com',
       },
     }),
     defaults: { name: 'Example', domain: 'example.com' },

@@ -17,6 +17,7 @@ export const keysFragment: ConfigFragment = {
         type: 'string',
         description: 'A file of `keys/profiles/`, without its ending.',
         pattern: '^[a-z0-9-]{1,64}$',
+        inWords: 'at most 64 lower-case letters, digits and hyphens',
       },
       tokenLabel: { ...text('Label of the token.'), maxLength: 32 },
       pin: secret(
