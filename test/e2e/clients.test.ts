@@ -73,6 +73,21 @@ async function flagsBySeq(account: Account, mailbox = 'INBOX'): Promise<string[]
   });
 }
 
+/** Of every message, in the order of the mailbox. */
+async function digestsIn(account: Account, mailbox: string): Promise<string[]> {
+  return look(account, async (client) => {
+    const lock = await client.getMailboxLock(mailbox);
+    const out: string[] = [];
+    if (client.mailbox !== false && client.mailbox.exists > 0) {
+      for await (const message of client.fetch('1:*', { source: true })) {
+        out.push(digest(message.source ?? Buffer.alloc(0)));
+      }
+    }
+    lock.release();
+    return out;
+  });
+}
+
 describeWith(['curl'], 'curl', () => {
   test('lists, reads byte for byte, appends, flags and deletes', async () => {
     const account = await filled('curl');
@@ -208,7 +223,7 @@ folderfilter = lambda name: name == 'INBOX'
 });
 
 describeWith(['mutt'], 'mutt', () => {
-  test('opens the mailbox, flags, copies to another folder, deletes and syncs', async () => {
+  test('opens the mailbox, flags, copies and moves to other folders, deletes and syncs', async () => {
     const account = await filled('mutt');
     const root = join(target.scratch, 'mutt');
     mkdirSync(root, { recursive: true });
@@ -228,7 +243,7 @@ set header_cache=
 set confirmcreate=no confirmappend=no delete=yes move=no quit=yes copy=no wait_key=no
 set sort=mailbox-order
 unset imap_passive
-push "<first-entry><flag-message><first-entry><copy-message>=Archive<enter><last-entry><delete-message><sync-mailbox><quit>"
+push "<first-entry><flag-message><first-entry><copy-message>=Archive<enter><jump>3<enter><save-message>=Trash<enter><last-entry><delete-message><sync-mailbox><quit>"
 `,
     );
     const command = `mutt -n -F ${rc} -f +INBOX`;
@@ -236,9 +251,13 @@ push "<first-entry><flag-message><first-entry><copy-message>=Archive<enter><last
       env: { HOME: root, TERM: 'xterm', LINES: '40', COLUMNS: '120' },
     });
     const flags = await flagsBySeq(account);
-    expect(flags).toHaveLength(mail.length - 1);
+    expect(flags).toHaveLength(mail.length - 2);
     expect(flags[0]).toContain('\\Flagged');
-    expect(await flagsBySeq(account, 'Archive')).toHaveLength(1);
+    expect(await digestsIn(account, 'Archive')).toEqual([digest(mail[0]!)]);
+    // What was saved elsewhere has left INBOX, and so has the last one.
+    expect(await digestsIn(account, 'Trash')).toEqual([digest(mail[2]!)]);
+    const kept = mail.filter((_, i) => i !== 2 && i !== mail.length - 1);
+    expect(await digestsIn(account, 'INBOX')).toEqual(kept.map(digest));
   });
 });
 
@@ -309,8 +328,11 @@ for uid in uids:
     out['digests'].append(hashlib.sha256(body).hexdigest())
 typ, data = m.fetch('1', '(BODY.PEEK[HEADER.FIELDS (SUBJECT)])'); out['subject'] = typ
 typ, data = m.store('1', '+FLAGS', '(\\\\Answered Custom)'); out['flags'] = data[0].decode()
-typ, data = m.copy('1:3', 'Archive'); out['copy'] = typ
+typ, data = m.copy('1:3', 'Archive'); out['copy'] = typ; m.response('COPYUID')
 typ, data = m.status('Archive', '(MESSAGES)'); out['status'] = data[0].decode()
+typ, data = m.uid('MOVE', b','.join(uids[1:3]), 'Trash'); out['move'] = typ
+out['moved'] = len(m.response('EXPUNGE')[1])
+out['copyuid'] = m.response('COPYUID')[1][0].decode()
 typ, data = m.create('Made'); typ, data = m.subscribe('Made'); typ, data = m.lsub('""', '*')
 out['lsub'] = any(b'Made' in line for line in data)
 m.append('Made', '(\\\\Seen)', None, b'Subject: appended\\r\\n\\r\\nbody\\r\\n')
@@ -328,9 +350,14 @@ print(json.dumps(out))
       digests: mail.map(digest),
       subject: 'OK',
       copy: 'OK',
+      move: 'OK',
+      moved: 2,
+      copyuid: expect.stringMatching(/^\d+ 2:3 1:2$/),
       lsub: true,
       expunged: ['1'],
     });
+    expect(await digestsIn(account, 'Trash')).toEqual(mail.slice(1, 3).map(digest));
+    expect(await digestsIn(account, 'INBOX')).toEqual(mail.slice(3).map(digest));
     expect(out['flags']).toContain('Custom');
     expect(out['status']).toContain('MESSAGES 3');
   });
