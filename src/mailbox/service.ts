@@ -9,7 +9,12 @@ import type { Actor } from '../ledger/event/draft.ts';
 import type { HintBus } from '../platform/hints/hint-bus.ts';
 import type { OpenGrant } from '../vault/keys/types.ts';
 import { createAccountView } from './account/account-view.ts';
-import { readAccount, readAccountByAddress, readAccounts } from './account/directory-read.store.ts';
+import {
+  readAccount,
+  readAccountByAddress,
+  readAccounts,
+  readAliases,
+} from './account/directory-read.store.ts';
 import { KeptByBytes } from './account/kept-by-bytes.ts';
 import { SealedTrees } from './account/sealed-trees.ts';
 import { Turns } from './account/turns.ts';
@@ -155,6 +160,10 @@ class Service implements MailboxService {
 
   enableAccount(input: { readonly name: string; readonly actor: Actor }): Promise<Account> {
     return this.#setState(input, 'account.enabled', 'active');
+  }
+
+  listAliases(account: Account): Promise<string[]> {
+    return readAliases(this.#room.db.pool, account);
   }
 
   async addAlias(input: {

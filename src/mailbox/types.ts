@@ -104,6 +104,8 @@ export interface MailboxService {
   listAccounts(): Promise<Account[]>;
   disableAccount(input: { readonly name: string; readonly actor: Actor }): Promise<Account>;
   enableAccount(input: { readonly name: string; readonly actor: Actor }): Promise<Account>;
+  /** Addresses that lead to the account beside its name, in their order. */
+  listAliases(account: Account): Promise<string[]>;
   /** @throws PostsealError `account.exists` when the address belongs to another account. */
   addAlias(input: {
     readonly name: string;

@@ -81,6 +81,11 @@ test('what lists and shows is JSON, a list as an array and one thing as an objec
   expect(await json('account', 'alias', ann.name, 'a@example.com')).toMatchObject({
     address: 'a@example.com',
   });
+  await home.ok(['account', 'alias', ann.name, 'gone@example.com']);
+  await home.ok(['account', 'alias', ann.name, 'gone@example.com', '--remove']);
+  expect(await json('account', 'aliases', ann.name)).toEqual([
+    { name: ann.name, address: 'a@example.com' },
+  ]);
   const status = (await json('key', 'status')) as { tokenClass: string; token: string };
   expect(status).toMatchObject({ available: true, tokenClass: expect.stringMatching(/^software/) });
   expect(await json('person', 'list')).toHaveLength(3);

@@ -123,6 +123,8 @@ describe('accounts', () => {
     const { name } = account;
     const address = 'moving@example.com';
     await one.service.addAlias({ name, address, actor });
+    expect(await two.service.listAliases(account)).toEqual([address]);
+    expect(await two.service.listAliases(other)).toEqual([]);
     const stolen = one.service.removeAlias({ name: other.name, address, actor });
     await expect(stolen).rejects.toMatchObject(code('account.alias'));
     await one.service.removeAlias({ name, address: 'Moving@Example.com', actor });

@@ -118,6 +118,19 @@ function changingRoutes(deps: AccountRoutesDeps): Route[] {
 
 function aliasRoutes(deps: AccountRoutesDeps): Route[] {
   return [
+    route<{ name: string }>({
+      name: 'account.aliases',
+      method: 'GET',
+      path: '/accounts/:name/aliases',
+      summary: 'List the addresses that lead to an account beside its name',
+      access: onlookers,
+      input: named,
+      async run({ input }) {
+        const account = await need(deps, input.name);
+        const { name } = account;
+        return (await deps.mailboxes.listAliases(account)).map((address) => ({ name, address }));
+      },
+    }),
     route<{ name: string; address: string }>({
       name: 'account.alias',
       method: 'POST',

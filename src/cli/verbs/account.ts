@@ -112,6 +112,17 @@ export const accountVerbs: readonly Verb[] = [
   },
   {
     noun: 'account',
+    verb: 'aliases',
+    summary: 'List the other addresses of an account',
+    arguments: [name],
+    async run(call) {
+      const rows = await call.api.call({ method: 'GET', path: `${pathOf(call)}/aliases` });
+      call.out.table(rows as object[], ['name', 'address']);
+      return exitCode.done;
+    },
+  },
+  {
+    noun: 'account',
     verb: 'password',
     summary: 'New password with four eyes: first proposes, then acts with --approval',
     arguments: [name],

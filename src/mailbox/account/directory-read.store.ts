@@ -59,6 +59,20 @@ export async function readAccounts(db: Queryable): Promise<Account[]> {
   return (await all.rows(db)).map(accountOf);
 }
 
+const aliases = statement<{ readonly address: string }>(
+  'mailbox.aliases',
+  `SELECT d.address FROM address d JOIN account a ON a.account_id = d.account_id
+   WHERE d.custodian_id = $1 AND d.account_id = $2 AND d.address <> a.name ORDER BY d.address`,
+);
+
+/** Addresses of an account beside its name, in their order. */
+export async function readAliases(
+  db: Queryable,
+  { custodian, id }: Pick<Account, 'custodian' | 'id'>,
+): Promise<string[]> {
+  return (await aliases.rows(db, [custodian, id])).map(({ address }) => address);
+}
+
 export interface TreeRow {
   readonly version: string;
   readonly mailbox_id: MailboxId;
