@@ -3,6 +3,7 @@ import { PostsealError } from '../../kernel/errors.ts';
 import { clockCheck, databaseCheck, ledgerCheck } from './database-checks.ts';
 import type { DoctorAnswer, DoctorCheck, DoctorContext } from './doctor-check.ts';
 import { signerCheck, tokenCheck } from './key-checks.ts';
+import { ledgerRightsCheck } from './ledger-rights-check.ts';
 import {
   certificateCheck,
   diskCheck,
@@ -20,6 +21,7 @@ export const doctorChecks: readonly DoctorCheck[] = [
   tokenCheck,
   signerCheck,
   ledgerCheck,
+  ledgerRightsCheck,
   certificateCheck,
   firstRunCheck,
 ];
