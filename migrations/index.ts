@@ -9,6 +9,7 @@ import { Intake } from './0006-intake.ts';
 import { Platform1763942400007 } from './0007-platform.ts';
 import { MetadataSlot1763942400008 } from './0008-metadata-slot.ts';
 import { NamedObjects1763942400009 } from './0009-named-objects.ts';
+import { KeyGenerations1763942400010 } from './0010-key-generations.ts';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Ledger1763942400001,
@@ -20,4 +21,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   Platform1763942400007,
   MetadataSlot1763942400008,
   NamedObjects1763942400009,
+  KeyGenerations1763942400010,
 ];

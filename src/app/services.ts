@@ -10,6 +10,7 @@ import { createArchive } from '../archive/archive.ts';
 import { createCommitter } from '../archive/committer/committer.ts';
 import type { Committer } from '../archive/committer/types.ts';
 import type { Archive } from '../archive/types.ts';
+import type { OrganisationId } from '../kernel/ids.ts';
 import type { Clock, UnixMs } from '../kernel/time.ts';
 import { createPseudonyms, type Pseudonyms } from '../ledger/event/actor-keys.store.ts';
 import { createEventSealer, type EventSealer } from '../ledger/event/event-sealer.ts';
@@ -48,6 +49,7 @@ export interface Services {
   readonly clock: Clock;
   close(): Promise<void>;
 }
+  readonly organisation: OrganisationId;
 
 export const systemClock: Clock = { now: () => Date.now() as UnixMs };
 
@@ -199,6 +201,7 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
       await refusals.close();
       await mail.close();
       keyring.flush();
+    organisation: context.organisation,
       await keys.close();
       await database.close();
     },

@@ -27,7 +27,10 @@ export interface RecordErasureDeps {
 export class RecordErasure implements ErasureTarget<Shredded> {
   readonly name = 'archive.record';
   readonly tables = ['record', 'metadata_cell', 'metadata_slot'];
-  readonly kept = {};
+  readonly kept = {
+    erased_record:
+      'when the keys of an erased record were destroyed is the proof of its erasure; it names nothing else',
+  };
   readonly #deps: RecordErasureDeps;
 
   constructor(deps: RecordErasureDeps) {

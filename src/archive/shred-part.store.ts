@@ -86,11 +86,18 @@ const deleteContent = statement(
   'archive.shred.content',
   'DELETE FROM content WHERE dedup_domain = $1 AND content_id = $2',
 );
-// Their keys change at the next key generation, from when on old backups of the wraps open nothing.
+// Their keys change at the next key generation, from when on old backups of the wraps open nothing; which
+// version of them the erased wraps hung under says when.
 const markGroups = statement(
   'archive.shred.mark-groups',
-  `UPDATE group_key SET marked = true, event_id = $3
-    WHERE custodian_id = $1 AND group_no = ANY ($2::int8[]) AND state = 'live'`,
+  `WITH marked AS (
+     UPDATE group_key SET marked = true, event_id = $3
+      WHERE custodian_id = $1 AND group_no = ANY ($2::int8[]) AND state = 'live'
+     RETURNING group_no, version)
+   INSERT INTO erased_record AS known (custodian_id, record_id, group_no, version, event_id)
+   SELECT $1, $4, group_no, version, $3 FROM marked
+   ON CONFLICT (custodian_id, record_id, group_no)
+     DO UPDATE SET version = excluded.version, event_id = excluded.event_id`,
 );
 
 /** Content and dedup tag of a record; undefined if there is no such record. */
@@ -145,9 +152,25 @@ async function shredOne(
   } else {
     await keepWrap.run(client, [custodian, contentId, event]);
   }
-  await markGroups.run(client, [custodian, int8Array([...groups]), event]);
+  await mark(tx, ref, groups, event);
   const contentDestroyed = wrapDestroyed && (await leaveContent(tx, custodian, contentId, event));
   return { wrapDestroyed, contentDestroyed };
+}
+
+/**
+ * A switch may put a new version in the place of a live one just now: the statement then finds neither, and
+ * once more finds the new one. @throws PostsealError `store.conflict` where groups have no live key.
+ */
+async function mark(
+  { client }: BatchTx,
+  { custodian, recordId }: RecordRef,
+  groups: ReadonlySet<number>,
+  event: EventId,
+): Promise<void> {
+  const values = [custodian, int8Array([...groups]), event, recordId];
+  if ((await markGroups.run(client, values)) === groups.size) return;
+  if ((await markGroups.run(client, values)) === groups.size) return;
+  throw new PostsealError('store.conflict', { record: recordId });
 }
 
 /** False if the metadata is not where it was found. */

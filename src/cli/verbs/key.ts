@@ -2,6 +2,18 @@
 import { exitCode } from '../../kernel/errors.ts';
 import type { Verb } from '../verb.ts';
 
+const generationColumns = [
+  'generation',
+  'state',
+  'createdAt',
+  'retiredAt',
+  'destroyedAt',
+  'custodianKeys',
+  'organisationKeys',
+  'groupKeys',
+  'label',
+];
+
 export const keyVerbs: readonly Verb[] = [
   {
     noun: 'key',
@@ -13,6 +25,16 @@ export const keyVerbs: readonly Verb[] = [
         status,
         Object.entries(status).map(([name, value]) => `${name}: ${String(value)}`),
       );
+      return exitCode.done;
+    },
+  },
+  {
+    noun: 'key',
+    verb: 'generations',
+    summary: 'List key generations, their dates and what still hangs under each',
+    async run({ api, out }) {
+      const rows = await api.call({ method: 'GET', path: '/keys/generations' });
+      out.table(rows as object[], generationColumns);
       return exitCode.done;
     },
   },

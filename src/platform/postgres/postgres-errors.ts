@@ -25,6 +25,8 @@ const bySqlState: Readonly<Record<string, ErrorCode>> = {
   '55P03': 'store.aborted',
   '57014': 'store.aborted',
   '53100': 'home.disk-full',
+  // A wrap under a group key that was destroyed meanwhile (migration 0010).
+  PS002: 'store.conflict',
 };
 
 const byClass: Readonly<Record<string, ErrorCode>> = {
