@@ -1,9 +1,11 @@
 // What a node does by itself, through the durable queue: it verifies its own ledger, scrubs its own bytes,
-// folds metadata, lets approvals expire, and looks at what runs out. What it finds is an event and an alert. Times are UTC.
+// folds metadata, empties packs that are mostly dead, lets approvals expire, and looks at what runs out. What it finds is an event and an alert. Times are UTC.
 import { createApprovals } from '../access/approvals.ts';
+import { compactPacks } from '../archive/compact-packs.ts';
 import { foldMetadata } from '../archive/fold-metadata.ts';
 import type { Finding } from '../cli/offline.ts';
 import { PostsealError } from '../kernel/errors.ts';
+import type { UnixMs } from '../kernel/time.ts';
 import { systemActor } from '../ledger/event/draft.ts';
 import { doctorChecks } from '../operate/doctor/index.ts';
 import type { AlertBus } from '../platform/alerts/alert-bus.ts';
@@ -22,7 +24,10 @@ export interface NodeJobsDeps {
   readonly context: NodeContext;
   readonly log: Log;
   readonly alerts: AlertBus;
-  readonly services: Pick<Services, 'committer' | 'keys' | 'database' | 'sealer' | 'pseudonyms'>;
+  readonly services: Pick<
+    Services,
+    'committer' | 'keys' | 'database' | 'sealer' | 'pseudonyms' | 'store'
+  >;
 }
 
 export interface NodeJobs {
@@ -118,6 +123,19 @@ async function watch(deps: NodeJobsDeps, database: Database): Promise<void> {
   }
 }
 
+async function compact(deps: NodeJobsDeps, db: Database, check: () => void): Promise<void> {
+  const { committer, store } = deps.services;
+  const startedAt = Math.floor(performance.timeOrigin) as UnixMs;
+  const result = await compactPacks({
+    ...{ db, store, committer, startedAt, clock: systemClock },
+    onStep: check,
+  });
+  if (result.damaged > 0) {
+    deps.alerts.raise({ code: 'integrity.pack', fields: { findings: result.damaged } });
+  }
+  deps.log.info('archive.compacted', { ...result });
+}
+
 const registry = {
   'ledger.verify-self': {
     cron: '17 2 * * *',
@@ -128,6 +146,11 @@ const registry = {
     cron: '23 3 * * 0',
     options: { retries: 1, retrySeconds: 600, timeoutSeconds: 20 * hour },
     run: scrub,
+  },
+  'archive.compact': {
+    cron: '43 4 * * *',
+    options: { retries: 1, retrySeconds: 600, timeoutSeconds: 8 * hour },
+    run: compact,
   },
   'archive.fold-metadata': {
     cron: '*/5 * * * *',

@@ -30,6 +30,7 @@ import {
 } from '../vault/keys/side-keyring.ts';
 import type { KeyClient } from '../vault/keys/types.ts';
 import { createSealPool } from '../vault/sealing/seal-pool.ts';
+import type { BodyStore } from '../vault/packs/body-store.ts';
 import { createPackStore } from '../vault/packs/pack-store.ts';
 import { targetsBelowArchive } from './erasure-targets.ts';
 import type { NodeContext } from './node-context.ts';
@@ -38,6 +39,7 @@ export interface Services {
   readonly database: Database;
   readonly keys: KeyClient;
   readonly committer: Committer;
+  readonly store: BodyStore;
   readonly archive: Archive;
   readonly mailboxes: MailboxService;
   readonly pseudonyms: Pseudonyms;
@@ -47,9 +49,9 @@ export interface Services {
   /** For transactions outside the committer. */
   readonly sealer: EventSealer;
   readonly clock: Clock;
+  readonly organisation: OrganisationId;
   close(): Promise<void>;
 }
-  readonly organisation: OrganisationId;
 
 export const systemClock: Clock = { now: () => Date.now() as UnixMs };
 
@@ -93,7 +95,7 @@ function openMail(
     readonly sealer: EventSealer;
     readonly committer: Committer;
   },
-): { archive: Archive; mailboxes: MailboxService; close: () => Promise<void> } {
+): Pick<Services, 'store' | 'archive' | 'mailboxes' | 'close'> {
   const { config, context, log } = options;
   const { database, keys, committer, sealer } = base;
   const store = createPackStore({ root: join(context.home, 'packs'), random: randomBytes });
@@ -126,6 +128,7 @@ function openMail(
     onBackgroundError: (error) => log.warn('mailbox.snapshot.failed', { error }),
   });
   return {
+    store,
     archive,
     mailboxes,
     async close() {
@@ -189,6 +192,7 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
     database,
     keys,
     committer,
+    store: mail.store,
     archive: mail.archive,
     mailboxes: mail.mailboxes,
     pseudonyms,
@@ -197,11 +201,11 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
     refusals,
     sealer,
     clock: systemClock,
+    organisation: context.organisation,
     async close() {
       await refusals.close();
       await mail.close();
       keyring.flush();
-    organisation: context.organisation,
       await keys.close();
       await database.close();
     },

@@ -1,12 +1,14 @@
 // What a node does when its own looks find something: the alert, its class, and the event. That a healthy home
 // gives none is in server.test.ts.
-import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { type NodeJobs, startNodeJobs } from '../../src/app/node-jobs.ts';
 import { systemClock } from '../../src/app/services.ts';
-import { uuidV4, type OrganisationId } from '../../src/kernel/ids.ts';
+import { type CustodianId, uuidV4, type OrganisationId } from '../../src/kernel/ids.ts';
+import { systemActor } from '../../src/ledger/event/draft.ts';
 import { type AlertBus, createAlertBus } from '../../src/platform/alerts/alert-bus.ts';
 import { loadConfig } from '../../src/platform/config/load-config.ts';
 import { type NodeServices, startNodeServices } from '../harness/node-services.ts';
@@ -66,4 +68,39 @@ test('a ledger that stands still is a P1', async () => {
   utimesSync(checkpoint, 1, 1);
   await jobs.send('home.watch');
   expect(await alertOf('doctor.ledger')).toMatchObject({ class: 'P1' });
+});
+
+test('the nightly job deletes a pack of which nothing lives', async () => {
+  const { services, home, log } = node;
+  const custodian = randomUUID() as CustodianId;
+  await services.archive.ensureCustodian(custodian, 'person');
+  const bytes = Buffer.from('Subject: x\r\n\r\nshort-lived\r\n');
+  const prepared = await services.archive.prepare({ custodian, source: 'lmtp', bytes });
+  await services.committer.commit({
+    events: [
+      {
+        op: 'mail.received',
+        outcome: 'success',
+        actor: systemActor,
+        objects: [
+          { t: 'rec', id: prepared.recordId },
+          { t: 'cus', id: custodian },
+        ],
+      },
+    ],
+    parts: [prepared.part()],
+  });
+  await services.archive.shred(prepared, { actor: systemActor });
+  const packs = (): string[] =>
+    readdirSync(join(home, 'packs'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.pack'))
+      .map((name) => join(home, 'packs', name));
+  expect(packs()).toHaveLength(1);
+  // As an earlier start of this node left it.
+  for (const path of packs()) utimesSync(path, 1, 1);
+  await jobs.send('archive.compact');
+  for (let tries = 0; packs().length > 0 && tries < 600; tries += 1) await sleep(50);
+  expect(packs()).toEqual([]);
+  expect((await node.events()).some(({ op }) => op === 'pack.removed')).toBe(true);
+  expect(log.entries.some(({ event }) => event === 'archive.compacted')).toBe(true);
 });

@@ -1,6 +1,7 @@
 // The port of everything that keeps sealed bodies: packs on disk today, objects in an S3 store later.
 // It sees ciphertext only. Documents: docs/formats/pack.md.
 import type { PackId } from '../../kernel/ids.ts';
+import type { UnixMs } from '../../kernel/time.ts';
 import type { FrameKind } from '../formats/pack.ts';
 import type { PackFinding, ScanItem } from './scan-pack.ts';
 
@@ -35,9 +36,22 @@ export interface BodyStream {
   abort(): Promise<void>;
 }
 
+/** A pack as compaction sees it. */
+export interface PackAbout {
+  readonly pack: PackId;
+  readonly bytes: number;
+  /** Last write, or last `touch`. */
+  readonly changedAt: UnixMs;
+  /** It has its footer, so nobody writes to it. Without one it may be a process's active pack. */
+  readonly closed: boolean;
+  /** Holds one streamed body. */
+  readonly single: boolean;
+}
+
 /**
  * A store of sealed bodies. Implementations MUST:
- * - never change or remove bytes that a `sync` or `finish` has acknowledged, except by `discard`;
+ * - never change or remove bytes that a `sync` or `finish` has acknowledged, except by `discard` and
+ *   `remove`;
  * - keep serving reads while writes fail;
  * - report a lost or shortened body as IntegrityError `integrity.pack`, never as an empty one.
  * Failures of writing are PostsealErrors: `home.disk-full`, `home.not-writable`, `store.write-failed`.
@@ -63,6 +77,12 @@ export interface BodyStore {
   scrub(): AsyncGenerator<ScanItem, void, undefined>;
   /** Deletes a streamed body; false if it shares its pack and stays as an orphan until compaction. */
   discard(ref: PackRef): Promise<boolean>;
+  /** Every pack whose header can be read, in order of id. */
+  packs(): AsyncGenerator<PackAbout, void, undefined>;
+  /** Begins the age of a pack anew. */
+  touch(pack: PackId): Promise<void>;
+  /** Deletes a pack, whatever is in it; idempotent. The caller knows that nothing refers to it. */
+  remove(pack: PackId): Promise<void>;
   /** Waits for what was appended, closes the active pack and all files. */
   close(): Promise<void>;
 }

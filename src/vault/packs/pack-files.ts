@@ -1,9 +1,10 @@
 // What packs need of a file system, and Node's. A port, so that tests can fail a write or a sync at any
 // point and see that nothing acknowledged is lost.
 import { constants, statfsSync } from 'node:fs';
-import { mkdir, open, readdir, unlink, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, stat, unlink, utimes, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { concatBytes } from '../../kernel/bytes.ts';
+import type { UnixMs } from '../../kernel/time.ts';
 
 /** A new file that is written by position. */
 export interface WritableFile {
@@ -23,6 +24,11 @@ export interface ReadableFile {
   close(): Promise<void>;
 }
 
+export interface FileAbout {
+  readonly bytes: number;
+  readonly changedAt: UnixMs;
+}
+
 export interface PackFiles {
   /** Creates a file that must not exist; makes its folder. */
   create(path: string): Promise<WritableFile>;
@@ -30,6 +36,10 @@ export interface PackFiles {
   syncFolder(path: string): Promise<void>;
   open(path: string): Promise<ReadableFile>;
   remove(path: string): Promise<void>;
+  /** Size and last change of a file; undefined if it is not there. */
+  about(path: string): Promise<FileAbout | undefined>;
+  /** Sets the last change to now. */
+  touch(path: string): Promise<void>;
   /** Sorted names in a folder; none if it does not exist. */
   list(path: string): Promise<string[]>;
   /** Bytes that may still be written below `path`. */
@@ -54,6 +64,19 @@ export const nodePackFiles: PackFiles = {
   },
   open: async (path) => readable(await open(path, 'r')),
   remove: (path) => unlink(path),
+  about: async (path) => {
+    try {
+      const { size, mtimeMs } = await stat(path);
+      return { bytes: size, changedAt: Math.floor(mtimeMs) as UnixMs };
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  },
+  touch: async (path) => {
+    const now = new Date();
+    await utimes(path, now, now);
+  },
   list: async (path) => {
     try {
       return (await readdir(path)).sort();

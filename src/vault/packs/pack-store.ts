@@ -3,8 +3,14 @@ import { mkdirSync } from 'node:fs';
 import { equalBytes } from '../../kernel/bytes.ts';
 import { IntegrityError } from '../../kernel/errors.ts';
 import type { PackId } from '../../kernel/ids.ts';
-import { decodePackHeader, frameOverheadBytes, packHeaderBytes } from '../formats/pack.ts';
-import type { BodyStore, FrameObject, PackRef } from './body-store.ts';
+import {
+  decodePackHeader,
+  frameOverheadBytes,
+  packHeaderBytes,
+  type PackHeader,
+} from '../formats/pack.ts';
+import { footerEndBytes, footerLengthFrom } from '../formats/pack-footer.ts';
+import type { BodyStore, FrameObject, PackAbout, PackRef } from './body-store.ts';
 import { nodePackFiles, type PackFiles } from './pack-files.ts';
 import { packIdOf, packPath } from './pack-path.ts';
 import { PackReader, type WholePack } from './pack-reader.ts';
@@ -52,6 +58,12 @@ export function createPackStore(options: PackStoreOptions): BodyStore {
     verify: (ref) => verifyFrame(reader, ref),
     scrub: () => scrubPacks(root, files, reader),
     discard: (ref) => discardPack(root, files, reader, ref),
+    packs: () => listPacks(root, files, reader),
+    touch: (pack) => files.touch(packPath(root, pack)),
+    remove: async (pack) => {
+      await reader.forget(pack);
+      await removePack(files, packPath(root, pack));
+    },
     close: async () => {
       await writer.close();
       await reader.close();
@@ -90,20 +102,62 @@ async function* scrubPacks(
   files: PackFiles,
   reader: PackReader,
 ): AsyncGenerator<ScanItem, void, undefined> {
+  for await (const pack of packIds(root, files)) {
+    const whole = await openListed(reader, pack);
+    if (whole === undefined) continue;
+    try {
+      yield* scanPack(pack, whole);
+    } finally {
+      await whole.close();
+    }
+  }
+}
+
+async function* packIds(root: string, files: PackFiles): AsyncGenerator<PackId, void, undefined> {
   for (const folder of await files.list(root)) {
     if (!/^[0-9a-f]{2}$/.test(folder)) continue;
     for (const name of await files.list(`${root}/${folder}`)) {
       const pack = packIdOf(name);
-      if (pack === undefined) continue;
-      const whole = await openListed(reader, pack);
-      if (whole === undefined) continue;
-      try {
-        yield* scanPack(pack, whole);
-      } finally {
-        await whole.close();
-      }
+      if (pack !== undefined) yield pack;
     }
   }
+}
+
+async function* listPacks(
+  root: string,
+  files: PackFiles,
+  reader: PackReader,
+): AsyncGenerator<PackAbout, void, undefined> {
+  for await (const pack of packIds(root, files)) {
+    const about = await files.about(packPath(root, pack));
+    const whole = about === undefined ? undefined : await openListed(reader, pack);
+    if (about === undefined || whole === undefined) continue;
+    try {
+      const header = await packHeader(whole);
+      if (header?.packId !== pack) continue;
+      const single = header.kind === 'single';
+      yield { pack, ...about, closed: await hasFooter(whole), single };
+    } finally {
+      await whole.close();
+    }
+  }
+}
+
+/** Undefined for a file that is no pack, or not yet: the scrub says what is wrong with it. */
+async function packHeader(whole: WholePack): Promise<PackHeader | undefined> {
+  if (whole.length < packHeaderBytes) return undefined;
+  try {
+    return decodePackHeader(await whole.read(0, packHeaderBytes));
+  } catch (error) {
+    if (error instanceof IntegrityError) return undefined;
+    throw error;
+  }
+}
+
+async function hasFooter(whole: WholePack): Promise<boolean> {
+  if (whole.length < packHeaderBytes + footerEndBytes) return false;
+  const end = await whole.read(whole.length - footerEndBytes, whole.length);
+  return footerLengthFrom(end) !== undefined;
 }
 
 /** A pack that was discarded after it was listed is no finding; live references are `verify`'s. */

@@ -24,6 +24,20 @@ export const archiveEvents = {
     ['cus'],
     'Sealed metadata of a custodian was moved from cells into a page.',
   ),
+  'pack.compacted': eventSpec(
+    'A',
+    'info',
+    'archive',
+    ['cus'],
+    'Sealed bodies were moved out of a pack that is mostly dead, byte for byte.',
+  ),
+  'pack.removed': eventSpec(
+    'C',
+    'notice',
+    'archive',
+    [],
+    'A pack without a living body is deleted: begun, and done.',
+  ),
   'key.created': eventSpec('A', 'notice', 'security', ['key', 'cus', 'org'], 'A key was created.'),
   'key.opened': eventSpec(
     'B',

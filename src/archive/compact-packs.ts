@@ -1,0 +1,182 @@
+// Compaction (docs/formats/pack.md): the living bodies of a pack that is mostly dead are copied, byte for
+// byte and still sealed, into the active pack; a pack without a living body is deleted after a grace, in
+// which readers that looked up a place before the move come to their end. A crash at any step leaves a
+// copy that nothing refers to, or an empty pack that the next run deletes.
+import { IntegrityError } from '../kernel/errors.ts';
+import type { PackId } from '../kernel/ids.ts';
+import type { Clock, UnixMs } from '../kernel/time.ts';
+import { systemActor } from '../ledger/event/draft.ts';
+import type { Database } from '../platform/postgres/database.ts';
+import { frameOverheadBytes } from '../vault/formats/pack.ts';
+import type { BodyStore, PackAbout } from '../vault/packs/body-store.ts';
+import { type Committer, part } from './committer/types.ts';
+import {
+  forgetPack,
+  type LivingBody,
+  livingBodies,
+  moveKind,
+  type MovedBody,
+} from './pack-move.store.ts';
+
+export interface CompactDeps {
+  readonly db: Database;
+  readonly store: BodyStore;
+  readonly committer: Pick<Committer, 'commit' | 'record'>;
+  readonly clock: Clock;
+  /** When this node started: an unclosed pack that is older is nobody's active one. */
+  readonly startedAt: UnixMs;
+  /** After each batch; what it throws ends the run. */
+  readonly onStep?: () => void;
+}
+
+export interface CompactOptions {
+  /** Packs with less living octets than this share of the file are emptied. */
+  readonly livingShareMin: number;
+  /** Octets copied before the run ends; the next one goes on. */
+  readonly copyBytesMax: number;
+  /** Packs that changed later are left alone, written or emptied. */
+  readonly restMs: number;
+}
+
+export const compactDefaults: CompactOptions = {
+  livingShareMin: 0.5,
+  copyBytesMax: 8_589_934_592,
+  restMs: 20 * 3_600_000,
+};
+
+export interface CompactResult {
+  /** Bodies that lie elsewhere now, or were shredded while they were copied. */
+  moved: number;
+  movedBytes: number;
+  removedPacks: number;
+  /** Octets of the deleted files. */
+  removedBytes: number;
+  /** Packs that were left because a living body in them is damaged: the scrub names it. */
+  damaged: number;
+}
+
+/** Of one event and one transaction. */
+const batchBytes = 8_388_608;
+const batchBodies = 100;
+
+/**
+ * One run over all packs.
+ * @throws PostsealError `home.disk-full`, `database.unreachable`: what was moved stays moved.
+ */
+export async function compactPacks(
+  deps: CompactDeps,
+  options: CompactOptions = compactDefaults,
+): Promise<CompactResult> {
+  const result = { moved: 0, movedBytes: 0, removedPacks: 0, removedBytes: 0, damaged: 0 };
+  for await (const about of deps.store.packs()) {
+    if (about.changedAt > deps.clock.now() - options.restMs) continue;
+    if (!about.closed && about.changedAt >= deps.startedAt) continue;
+    const bodies = await livingBodies(deps.db, about.pack);
+    if (bodies.length === 0) await removePack(deps, about, result);
+    else if (isMostlyDead(about, bodies, options) && result.movedBytes < options.copyBytesMax) {
+      await emptyPack(deps, about.pack, bodies, result);
+    }
+    deps.onStep?.();
+  }
+  return result;
+}
+
+function isMostlyDead(
+  { bytes, single }: PackAbout,
+  bodies: readonly LivingBody[],
+  { livingShareMin }: CompactOptions,
+): boolean {
+  const living = bodies.reduce((sum, { place }) => sum + frameOverheadBytes + place.length, 0);
+  return !single && living < bytes * livingShareMin;
+}
+
+async function emptyPack(
+  deps: CompactDeps,
+  pack: PackId,
+  bodies: readonly LivingBody[],
+  result: CompactResult,
+): Promise<void> {
+  // Before anything moves: from now on the pack rests, and readers on their way have that long.
+  await deps.store.touch(pack);
+  try {
+    for (const batch of batchesOf(bodies)) {
+      await moveBatch(deps, pack, batch);
+      result.moved += batch.length;
+      result.movedBytes += batch.reduce((sum, { place }) => sum + place.length, 0);
+      deps.onStep?.();
+    }
+  } catch (error) {
+    if (!(error instanceof IntegrityError)) throw error;
+    result.damaged += 1;
+  }
+}
+
+function* batchesOf(bodies: readonly LivingBody[]): Generator<readonly LivingBody[]> {
+  let batch: LivingBody[] = [];
+  let bytes = 0;
+  for (const body of bodies) {
+    const full = batch.length === batchBodies || bytes + body.place.length > batchBytes;
+    if (batch.length > 0 && full) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(body);
+    bytes += body.place.length;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+async function moveBatch(
+  deps: CompactDeps,
+  pack: PackId,
+  bodies: readonly LivingBody[],
+): Promise<void> {
+  const moved: MovedBody[] = [];
+  for (const body of bodies) {
+    const payload = await deps.store.read(body.place);
+    const to = deps.store.append({ objectId: body.contentId }, payload);
+    // The digest covers payload and prefix, and both are the same again, if what was read is whole.
+    if (!to.sha256.equals(body.place.sha256)) {
+      const { offset } = body.place;
+      throw new IntegrityError('integrity.pack', { pack, offset, kind: 'frame' });
+    }
+    moved.push({ ...body, to });
+  }
+  await Promise.all(moved.map(({ to }) => deps.store.sync(to)));
+  const holders = [...new Set(bodies.map(({ holder }) => holder))];
+  await deps.committer.commit({
+    events: [
+      {
+        op: 'pack.compacted',
+        outcome: 'success',
+        actor: systemActor,
+        objects: holders.map((id) => ({ t: 'cus', id })),
+        fields: { pack, n: moved.length },
+      },
+    ],
+    parts: [part(moveKind, moved)],
+  });
+}
+
+async function removePack(
+  deps: CompactDeps,
+  { pack, bytes }: PackAbout,
+  result: CompactResult,
+): Promise<void> {
+  const tell = (step: 'begun' | 'done') =>
+    deps.committer.record({
+      op: 'pack.removed',
+      outcome: 'success',
+      actor: systemActor,
+      objects: [],
+      fields: { pack, bytes, step },
+    });
+  // The intention first: a pack that is gone without a word would look like a theft.
+  await tell('begun');
+  await deps.store.remove(pack);
+  await forgetPack(deps.db, pack);
+  await tell('done');
+  result.removedPacks += 1;
+  result.removedBytes += bytes;
+}
