@@ -1,17 +1,19 @@
 #!/usr/bin/env node
 // `postseal-verify`: reads files only, no network, no database. Exit 0 clean, 1 could not run,
-// 2 tampering. Usage in README.md.
+// 2 tampering; `open` has codes of its own. Usage in README.md.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CannotRun } from './finding.ts';
 import { digest } from './hashes.ts';
 import { type LogKey, readKey } from './note.ts';
+import { openCommand, openUsage } from './open-command.ts';
 import { verifyDirectory } from './verify-directory.ts';
 import { verifyProof } from './verify-proof.ts';
 
 const usage = `usage: postseal-verify DIR [--key FILE] [--json]
-       postseal-verify proof FILE --leaf FILE --key FILE [--json]`;
+       postseal-verify proof FILE --leaf FILE --key FILE [--json]
+${openUsage.replace('usage:', '      ')}`;
 
 function readFile(path: string): Buffer {
   try {
@@ -88,14 +90,21 @@ function run(argv: readonly string[]): { answer: Answer; json: boolean } {
   return { answer: directory(first, values.key), json };
 }
 
-try {
-  const { answer, json } = run(process.argv.slice(2));
-  process.stdout.write(
-    json ? `${JSON.stringify(answer.report, null, 2)}\n` : `${answer.lines.join('\n')}\n`,
-  );
-  process.exitCode = answer.tampered ? 2 : 0;
-} catch (error) {
-  // Whatever stopped it, nothing was decided about the ledger.
-  process.stderr.write(`postseal-verify: ${error instanceof Error ? error.message : 'failed'}\n`);
-  process.exitCode = 1;
+/** Checks a ledger; answers the exit code. */
+function check(argv: readonly string[]): number {
+  try {
+    const { answer, json } = run(argv);
+    process.stdout.write(
+      json ? `${JSON.stringify(answer.report, null, 2)}\n` : `${answer.lines.join('\n')}\n`,
+    );
+    return answer.tampered ? 2 : 0;
+  } catch (error) {
+    // Whatever stopped it, nothing was decided about the ledger.
+    process.stderr.write(`postseal-verify: ${error instanceof Error ? error.message : 'failed'}\n`);
+    return 1;
+  }
 }
+
+const [command, ...rest] = process.argv.slice(2);
+if (command === '--help') process.stdout.write(`${usage}\n`);
+else process.exitCode = command === 'open' ? openCommand(rest) : check(process.argv.slice(2));

@@ -64,6 +64,22 @@ export interface PackVector extends Named {
   readonly pack: string;
 }
 
+export interface ExportVector extends Named {
+  readonly kek: string;
+  readonly kekLabel: string;
+  /** The file as text, both lines. */
+  readonly export: string;
+  readonly packId: string;
+  readonly pack: string;
+  readonly messages: readonly {
+    readonly content: string;
+    readonly length: number;
+    readonly sha256: string;
+  }[];
+  /** Payloads of docs/formats/metadata.md. */
+  readonly metadata: readonly { readonly record: string; readonly payload: string }[];
+}
+
 export const vectorFolder = new URL('../../vectors/', import.meta.url);
 
 export function readVectors<T extends Named>(path: string): T[] {
