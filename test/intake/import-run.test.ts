@@ -5,9 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { frameItem } from '../../src/intake/import/import-item.ts';
 import { type ImportResult, runImport } from '../../src/intake/import/import-run.ts';
+import { PostsealError } from '../../src/kernel/errors.ts';
 import type { SessionId } from '../../src/kernel/ids.ts';
 import { type Actor, systemActor } from '../../src/ledger/event/draft.ts';
-import type { Account } from '../../src/mailbox/types.ts';
+import type { Account, MailboxService } from '../../src/mailbox/types.ts';
 import { type NodeServices, startNodeServices } from '../harness/node-services.ts';
 
 const messageBytesMax = 600_000;
@@ -63,6 +64,53 @@ test('goes on behind an item that cannot be stored, and says at its end that the
   const ended = (await node.events()).filter(({ op }) => op === 'import.ended');
   expect(ended.map(({ out }) => out)).toEqual(['success', 'success', 'failure']);
   expect(results.map(({ status }) => status)).toEqual(['stored', 'failed', 'stored']);
+});
+
+describe('an import that does not come to its end', () => {
+  const item = Buffer.from('Subject: before the break\r\n\r\n');
+  const head = { key: '#0', size: item.length, folder: 'INBOX', flags: [] };
+  const whole = frameItem({ head, bytes: item });
+  const endings = async (): Promise<{ out: string; f: { stored: number } }[]> =>
+    (await node.events())
+      .filter(({ op }) => op === 'import.ended')
+      .map(({ text }) => JSON.parse(text) as { out: string; f: { stored: number } });
+  const deps = (): Parameters<typeof runImport>[0] => ({ ...node.services, messageBytesMax });
+
+  test('since its stream breaks, or its client leaves, is a failure in the ledger', async () => {
+    const before = (await endings()).length;
+    const broken = (async function* () {
+      yield* whole;
+      await Promise.resolve();
+      throw new Error('the client is gone');
+    })();
+    // The item before the break may be answered or not.
+    const lines = runImport(deps(), { account, actor, stream: broken });
+    const toEnd = async (): Promise<void> => {
+      while ((await lines.next()).done !== true);
+    };
+    await expect(toEnd()).rejects.toThrow('the client is gone');
+    const endless = (async function* () {
+      for (;;) yield* await Promise.resolve(whole);
+    })();
+    const left = runImport(deps(), { account, actor, stream: endless });
+    await left.next();
+    await left.return(undefined);
+    const ended = (await endings()).slice(before);
+    expect(ended.map(({ out }) => out)).toEqual(['failure', 'failure']);
+  });
+
+  test('since the account does not open, has an end too', async () => {
+    const before = (await endings()).length;
+    const mailboxes = Object.assign(Object.create(node.services.mailboxes) as MailboxService, {
+      openAccount: () => Promise.reject(new PostsealError('key.unavailable')),
+    });
+    const stream = (async function* () {
+      yield* await Promise.resolve(whole);
+    })();
+    const lines = runImport({ ...deps(), mailboxes }, { account, actor, stream });
+    await expect(lines.next()).rejects.toMatchObject({ code: 'key.unavailable' });
+    expect((await endings()).slice(before).map(({ out }) => out)).toEqual(['failure']);
+  });
 });
 
 describe('large messages, which are stored as they come', () => {

@@ -233,10 +233,12 @@ export async function* runImport(
     ...about,
   });
   const grant = { session, purpose: 'sign-in', events: [started] } as const;
-  const view = await deps.mailboxes.openAccount(account, grant);
   const counts = { stored: 0, present: 0, failed: 0 };
   let outcome: 'success' | 'failure' = 'failure';
+  let view: AccountView | undefined;
+  // Whatever ends it from here on – a failed item, a broken stream, a client that left – ends it as a failure.
   try {
+    view = await deps.mailboxes.openAccount(account, grant);
     const { key: tagKey } = await deps.keys.writeKey('dedup', 'organisation');
     const folders = new Map<string, Promise<MailboxId>>();
     const run: Run = { deps, account, view, actor, tagKey, folders, seen: new Map() };
@@ -247,7 +249,7 @@ export async function* runImport(
     }
     if (counts.failed === 0) outcome = 'success';
   } finally {
-    view.close();
+    view?.close();
     const fields = { started, ...counts };
     await deps.committer.record({ op: 'import.ended', outcome, ...about, fields });
   }
