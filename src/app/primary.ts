@@ -102,6 +102,7 @@ async function openApi(
   }
   const routes = allRoutes({
     services,
+    log,
     persons,
     approvals,
     credentials: createAccountCredentials({ ...services, approvals }),

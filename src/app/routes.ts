@@ -13,6 +13,7 @@ import { type LiveSessions, sessionRoutes } from '../imap/session-routes.ts';
 import { importRoutes } from '../intake/import/import-routes.ts';
 import type { AccountId } from '../kernel/ids.ts';
 import type { TileFiles } from '../ledger/tiles/tile-files.ts';
+import type { Log } from '../platform/log/log.ts';
 import type { Services } from './services.ts';
 
 export interface RoutesDeps {
@@ -27,11 +28,12 @@ export interface RoutesDeps {
     kickAccount(account: AccountId): Promise<number>;
   };
   readonly unlock: Unlock;
+  readonly log: Log;
 }
 
 export function allRoutes(deps: RoutesDeps): readonly Route[] {
   const { services, persons, approvals, credentials, files, messageBytesMax, sessions } = deps;
-  const { unlock } = deps;
+  const { unlock, log } = deps;
   return [
     ...personRoutes({ ...services, persons, approvals, unlock }),
     ...accountRoutes({
@@ -45,6 +47,6 @@ export function allRoutes(deps: RoutesDeps): readonly Route[] {
     ...approvalRoutes({ ...services, approvals, persons }),
     ...importRoutes({ ...services, messageBytesMax }),
     ...ledgerRoutes({ ...services, files }),
-    ...keyRoutes(services),
+    ...keyRoutes({ ...services, log }),
   ];
 }

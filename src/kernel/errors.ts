@@ -1,31 +1,10 @@
 // The one error type and the one registry of codes; docs/reference/errors.md is generated from it.
 // Public text and private reason are separate: `publicText` may reach a client, `cause` never does.
 
-/** Exit codes of the contract (docs/reference/cli.md). */
-export const exitCode = {
-  done: 0,
-  failure: 1,
-  usage: 2,
-  integrity: 70,
-  configuration: 78,
-} as const;
-export type ExitCode = (typeof exitCode)[keyof typeof exitCode];
+import { type ErrorSpec, errorSpec as spec, type ExitCode } from './error-spec.ts';
+import { keyErrors } from './key-errors.ts';
 
-export interface ErrorSpec {
-  /** One sentence for the person who meets it. */
-  readonly text: string;
-  /** What to do next, lower case, no full stop. */
-  readonly hint: string;
-  readonly retryable: boolean;
-  readonly exit: ExitCode;
-}
-
-const spec = (text: string, hint: string, retryable: boolean, exit: ExitCode): ErrorSpec => ({
-  text,
-  hint,
-  retryable,
-  exit,
-});
+export { exitCode, type ErrorSpec, type ExitCode } from './error-spec.ts';
 
 export const errorRegistry = {
   'config.invalid': spec('The configuration is not valid.', 'run postseal config check', false, 78),
@@ -95,79 +74,7 @@ export const errorRegistry = {
     false,
     1,
   ),
-  'key.unavailable': spec(
-    'The token or the key service does not answer.',
-    'run postseal doctor; it goes on by itself once they answer again',
-    true,
-    1,
-  ),
-  'key.refused': spec(
-    'The key service refused to open a key.',
-    'the read must name its session, purpose and ledger event',
-    false,
-    1,
-  ),
-  'key.passphrase': spec(
-    'The passphrase does not open the key file.',
-    'check keys.keyfile.passphrase',
-    false,
-    78,
-  ),
-  'key.token': spec('The PKCS#11 token cannot be used.', 'run postseal doctor', true, 1),
-  'key.mechanism': spec(
-    'The token offers no mechanism that authenticates a wrapped key and binds it to its place.',
-    'use a token with AES-GCM or AES-KWP over data; AES-CBC, AES-ECB and plain key wrapping are not enough',
-    false,
-    78,
-  ),
-  'key.pin': spec(
-    'The token refuses the PIN.',
-    'correct keys.pkcs11.pin; further tries wait so that the token does not lock',
-    false,
-    78,
-  ),
-  'key.pin-locked': spec(
-    'The token has locked its PIN.',
-    'a security officer must unlock the token',
-    false,
-    78,
-  ),
-  'key.software-token': spec(
-    'In production keys do not lie in a software token or file.',
-    'set keys.pkcs11.module and keys.pkcs11.profile to an HSM; signed exceptions do not exist yet',
-    false,
-    78,
-  ),
-  'key.module-missing': spec(
-    'The PKCS#11 module of the key store is not on this machine.',
-    'install it, or set keys.pkcs11.module to where it is now',
-    false,
-    78,
-  ),
-  'key.store-missing': spec(
-    'The token or key file that holds the keys of this home is not there.',
-    'bring it back to where it was; nothing new is made in its place',
-    true,
-    78,
-  ),
-  'key.store-other': spec(
-    'This token or key file does not hold the keys of this home.',
-    'bring back the one that does; nothing was changed',
-    false,
-    78,
-  ),
-  'key.store-mismatch': spec(
-    'The configuration and the home name different key stores.',
-    'leave the key store to the home: key-store.json says which holds its keys',
-    false,
-    78,
-  ),
-  'key.destroyed': spec(
-    'The key of this object was destroyed.',
-    'the object was erased; there is no way back',
-    false,
-    1,
-  ),
+  ...keyErrors,
   'integrity.tag': spec(
     'Stored bytes do not match their authentication tag.',
     'run postseal scrub; restore from backup',

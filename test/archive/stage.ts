@@ -14,14 +14,15 @@ import { Secret } from '../../src/kernel/secret.ts';
 import type { UnixMs } from '../../src/kernel/time.ts';
 import { type EventDraft, systemActor } from '../../src/ledger/event/draft.ts';
 import { createEventSealer } from '../../src/ledger/event/event-sealer.ts';
-import { openDatabase } from '../../src/platform/postgres/database.ts';
+import { type Database, openDatabase } from '../../src/platform/postgres/database.ts';
 import { openKeyfileStore } from '../../src/vault/keyfile/keyfile-store.ts';
+import type { KeyStore } from '../../src/vault/keys/key-store.ts';
 import { createKeyClient } from '../../src/vault/keys/client.ts';
 import type { KeyClient, OpenGrant } from '../../src/vault/keys/types.ts';
 import type { BodyStore } from '../../src/vault/packs/body-store.ts';
 import { createPackStore } from '../../src/vault/packs/pack-store.ts';
 import { createSealPool } from '../../src/vault/sealing/seal-pool.ts';
-import { startKeyService } from '../../src/vault/service/key-service.ts';
+import { type KeyService, startKeyService } from '../../src/vault/service/key-service.ts';
 
 const clock = { now: () => Date.now() as UnixMs };
 
@@ -44,16 +45,35 @@ export interface ArchiveStage {
   readonly organisation: OrganisationId;
   readonly packs: string;
   readonly url: string;
+  readonly database: Database;
+  /** Where the KEKs are. */
+  readonly keyStore: KeyStore;
+  /** The one that runs now. */
+  keyService(): KeyService;
+  /** Ends the key service and starts another, which knows only what is in the tables. */
+  restartKeys(): Promise<void>;
   process(): Promise<StageProcess>;
   close(): Promise<void>;
 }
 
+export interface ArchiveStageOptions {
+  /** Of an organisation that is in the database already. */
+  readonly organisation?: OrganisationId;
+  /** Packs of an archive that is there already. */
+  readonly packs?: string;
+  /** Another key store than a key file of the stage's own; the stage closes it. */
+  readonly openStore?: (organisation: OrganisationId) => Promise<KeyStore>;
+}
+
 /** `url`: a migrated database; the stage does not drop it. */
-export async function openArchiveStage(url: string): Promise<ArchiveStage> {
+export async function openArchiveStage(
+  url: string,
+  options: ArchiveStageOptions = {},
+): Promise<ArchiveStage> {
   const home = mkdtempSync(join(tmpdir(), 'postseal-archive-'));
-  const packs = join(home, 'packs');
-  mkdirSync(packs);
-  const organisation = randomUUID() as OrganisationId;
+  const packs = options.packs ?? join(home, 'packs');
+  mkdirSync(packs, { recursive: true });
+  const organisation = options.organisation ?? (randomUUID() as OrganisationId);
   const newSealer = (component: string) =>
     createEventSealer({
       node: 'test',
@@ -65,26 +85,37 @@ export async function openArchiveStage(url: string): Promise<ArchiveStage> {
     });
   const database = await openDatabase({ url, poolMax: 3 });
   await ensureOrganisation({ db: database, sealer: newSealer('admin') }, organisation);
-  const store = await openKeyfileStore({
-    path: join(home, 'keys.sealed'),
-    passphrase: Secret.fromText('for tests only'),
-    organisationId: organisation,
-  });
-  const service = await startKeyService({
-    database,
-    store,
-    organisation,
-    sealer: newSealer('keys'),
-    socketPath: join(home, 'keys.sock'),
-    now: () => Date.now(),
-    // Failures of the service also reach whoever asked, which is where tests look.
-    onError: () => undefined,
-  });
+  const openFile = (): Promise<KeyStore> =>
+    openKeyfileStore({
+      path: join(home, 'keys.sealed'),
+      passphrase: Secret.fromText('for tests only'),
+      organisationId: organisation,
+    });
+  const store = await (options.openStore?.(organisation) ?? openFile());
+  const startKeys = (): Promise<KeyService> =>
+    startKeyService({
+      database,
+      store,
+      organisation,
+      sealer: newSealer('keys'),
+      socketPath: join(home, 'keys.sock'),
+      now: () => Date.now(),
+      // Failures of the service also reach whoever asked, which is where tests look.
+      onError: () => undefined,
+    });
+  let service = await startKeys();
   const processes: StageProcess[] = [];
   return {
     organisation,
     packs,
     url,
+    database,
+    keyStore: store,
+    keyService: () => service,
+    restartKeys: async () => {
+      await service.close();
+      service = await startKeys();
+    },
     process: async () => {
       const made = await startProcess();
       processes.push(made);

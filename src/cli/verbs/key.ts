@@ -38,4 +38,21 @@ export const keyVerbs: readonly Verb[] = [
       return exitCode.done;
     },
   },
+  {
+    noun: 'key',
+    verb: 'rotate',
+    summary: 'Make the next key generation in the token; key rewrap then moves the rest under it',
+    async run({ api, out }) {
+      const done = await api.call({ method: 'POST', path: '/keys/generations' });
+      const { generation, rotated, failed } = done as Record<string, number>;
+      out.result(done, [
+        `generation ${generation} is live`,
+        `custodians with new keys: ${rotated}`,
+        ...(failed === 0
+          ? []
+          : [`custodians whose keys do not open: ${failed}; see postseal scrub`]),
+      ]);
+      return failed === 0 ? exitCode.done : exitCode.failure;
+    },
+  },
 ];

@@ -5,6 +5,7 @@ import { PostsealError } from '../../kernel/errors.ts';
 import type { CustodianId, KeyId } from '../../kernel/ids.ts';
 import { formatFailure } from '../formats/failure.ts';
 import { wrapBytes } from '../formats/wrap.ts';
+import type { GenerationAnswers, GenerationStep } from './generation-steps.ts';
 import { KeyConnection } from './key-connection.ts';
 import {
   ByteReader,
@@ -54,6 +55,11 @@ export function createKeyClient(options: KeyClientOptions): KeyClient {
     status: async () => {
       const answer = await call(operations.status, new ByteWriter(0));
       return JSON.parse(answer.toString('utf8')) as KeyStatus;
+    },
+    generation: async <S extends GenerationStep>(step: S) => {
+      const text = Buffer.from(JSON.stringify(step));
+      const answer = await call(operations.generation, new ByteWriter(text.length).raw(text));
+      return JSON.parse(answer.toString('utf8')) as GenerationAnswers[S['do']];
     },
     close: () => connection.close(),
   };

@@ -1,5 +1,6 @@
 // What can be said of the key generations without any key: their dates, and what would be lost with each.
 // Counts are taken when asked; a row is "under" the newest generation whose KEK opens it.
+import { PostsealError } from '../../kernel/errors.ts';
 import type { OrganisationId } from '../../kernel/ids.ts';
 import { type Queryable, statement } from '../../platform/postgres/statement.ts';
 
@@ -60,6 +61,21 @@ const selectGenerations = statement<Row>(
           coalesce((SELECT g.keys FROM grouped g WHERE g.generation = k.generation), 0) AS group_keys
      FROM public.kek_generation k WHERE k.organisation_id = $1 ORDER BY k.generation`,
 );
+
+const selectLive = statement<{ generation: number }>(
+  'vault.generation.live',
+  `SELECT generation FROM public.kek_generation WHERE organisation_id = $1 AND state = 'live'`,
+);
+
+/** Number of the live generation. @throws PostsealError `key.destroyed` where there is none. */
+export async function liveGeneration(
+  client: Queryable,
+  organisation: OrganisationId,
+): Promise<number> {
+  const row = await selectLive.first(client, [organisation]);
+  if (row === undefined) throw new PostsealError('key.destroyed', { reason: 'no-generation' });
+  return row.generation;
+}
 
 /** Every generation, the first one first. */
 export async function listGenerations(

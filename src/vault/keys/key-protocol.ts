@@ -13,6 +13,7 @@ export const operations = {
   open: 4,
   writeKey: 5,
   status: 6,
+  generation: 7,
 } as const;
 export type OperationCode = (typeof operations)[keyof typeof operations];
 
@@ -202,6 +203,11 @@ export class ByteReader {
     const slot = at(writeSlots, this.u8());
     const owner = this.uuid();
     return { slot, owner: owner === zeroUuid ? 'organisation' : (owner as CustodianId) };
+  }
+  /** All that is left, which both ends of one version agree on. */
+  json(): unknown {
+    const text = this.bytes(this.#bytes.length - this.#at).toString('utf8');
+    return JSON.parse(text);
   }
   /** A wrap, or nothing where the slot's own key is asked for. */
   wrap(): Buffer {

@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { performance } from 'node:perf_hooks';
 import { PostsealError } from '../../kernel/errors.ts';
 import { answers, ByteWriter, keyBytes, type Call } from '../keys/key-protocol.ts';
+import type { GenerationStep } from '../keys/generation-steps.ts';
 import type { KeySlot, KeyStatus, WriteKey } from '../keys/types.ts';
 import { encodeError } from '../keys/wire-error.ts';
 import type { Request } from './calls.ts';
@@ -21,6 +22,7 @@ export interface AnswerDeps {
   readonly handouts: Handouts;
   readonly counts: { wraps: number; opens: number; refusals: number };
   readonly status: () => Promise<KeyStatus>;
+  readonly generation: (step: GenerationStep) => Promise<object>;
   readonly onRefusal: (reason: RefusalReason, error: PostsealError) => void;
   /** Told of every failure that is not the caller's. */
   readonly onError: (error: unknown) => void;
@@ -182,6 +184,9 @@ function answerPrepared(
 
 async function answerSingle(deps: AnswerDeps, request: Exclude<Request, Batched>): Promise<Buffer> {
   if (request.kind === 'status') return Buffer.from(JSON.stringify(await deps.status()));
+  if (request.kind === 'generation') {
+    return Buffer.from(JSON.stringify(await deps.generation(request.step)));
+  }
   if (request.kind === 'ensureCustodian') {
     await deps.tree.ensureCustodian(request.custodian);
     return Buffer.alloc(0);

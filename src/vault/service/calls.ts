@@ -11,6 +11,7 @@ import {
   type Call,
   type OperationCode,
 } from '../keys/key-protocol.ts';
+import type { GenerationStep } from '../keys/generation-steps.ts';
 import type { KeySlot, OpenGrant, WriteSlot } from '../keys/types.ts';
 
 export type Request =
@@ -30,7 +31,8 @@ export type Request =
       readonly slot: WriteSlot;
       readonly owner: CustodianId | 'organisation';
     }
-  | { readonly kind: 'status' };
+  | { readonly kind: 'status' }
+  | { readonly kind: 'generation'; readonly step: GenerationStep };
 
 const decoders: Readonly<Record<OperationCode, (reader: ByteReader) => Request>> = {
   [operations.ensureCustodian]: (reader) => ({
@@ -58,6 +60,10 @@ const decoders: Readonly<Record<OperationCode, (reader: ByteReader) => Request>>
   },
   [operations.writeKey]: (reader) => ({ kind: 'writeKey', ...reader.writeSlot() }),
   [operations.status]: () => ({ kind: 'status' }),
+  [operations.generation]: (reader) => ({
+    kind: 'generation',
+    step: reader.json() as GenerationStep,
+  }),
 };
 
 /** Throws `InvariantViolation` for anything that a client of this version does not send. */

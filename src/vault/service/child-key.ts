@@ -7,10 +7,20 @@ import type { ChildRow, GroupRow, SlotRow } from './key-rows.store.ts';
 import { ParentKey, ParentKeys } from './parent-key.ts';
 import { newKeyId } from './root-keys.ts';
 
+type ChildPurpose = 'group-key' | SlotRow['slot'];
+
 /** A fresh random key under `ck`, wrapped; the key itself is zeroed again. */
-export function newChild(ck: ParentKey, purpose: 'group-key' | SlotRow['slot']): ChildRow {
-  const keyId = newKeyId();
-  const key = randomBytes(32);
+export function newChild(ck: ParentKey, purpose: ChildPurpose, version = 1): ChildRow {
+  return wrapChild(ck, purpose, { keyId: newKeyId(), version }, randomBytes(32));
+}
+
+/** The row of `key` under `ck`; `key` is zeroed. */
+export function wrapChild(
+  ck: ParentKey,
+  purpose: ChildPurpose,
+  { keyId, version }: Pick<ChildRow, 'keyId' | 'version'>,
+  key: Buffer,
+): ChildRow {
   const context = {
     purpose,
     custodianId: ck.owner,
@@ -20,7 +30,7 @@ export function newChild(ck: ParentKey, purpose: 'group-key' | SlotRow['slot']):
   };
   const wrap = wrapWithDerived(ck.wrapping(purpose), context, randomBytes(xchachaNonceBytes), key);
   key.fill(0);
-  const names = { owner: ck.owner, keyId, version: 1, parentVersion: ck.version };
+  const names = { owner: ck.owner, keyId, version, parentVersion: ck.version };
   return { ...names, state: 'live', wrap: Buffer.from(wrap) };
 }
 
@@ -40,7 +50,7 @@ export function openGroup(parents: ParentKeys, rows: readonly GroupRow[]): Paren
 /** Opens a row; undefined for a key that was destroyed, itself or with its parent. */
 export function openChild(
   parents: ParentKeys,
-  purpose: 'group-key' | SlotRow['slot'],
+  purpose: ChildPurpose,
   row: ChildRow,
 ): Buffer | undefined {
   const parent = parents.version(row.parentVersion);

@@ -21,6 +21,11 @@ export function groupName({ custodian, group }: GroupPlace): string {
   return `${custodian}/${group}`;
 }
 
+/** The custodian in a `groupName`. */
+export function custodianOf(name: string): string {
+  return name.slice(0, name.indexOf('/'));
+}
+
 /** End it in every case: until then its keys are not zeroed. */
 export class KeyBatch {
   readonly #custodians: SecretLease<CustodianKeys>;

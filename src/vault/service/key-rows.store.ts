@@ -1,5 +1,6 @@
 // Rows of migration 0002: wraps by owner. Every change carries the event of its transaction; the guard
 // of the ledger refuses it otherwise.
+import { PostsealError } from '../../kernel/errors.ts';
 import type { Queryable } from '../../platform/postgres/statement.ts';
 import { statement } from '../../platform/postgres/statement.ts';
 import {
@@ -45,7 +46,7 @@ export interface SlotRow extends ChildRow {
   readonly slot: 'names' | 'side-record';
 }
 
-interface RawRow {
+export interface RawRow {
   owner: string;
   key_id: string;
   version: number;
@@ -119,7 +120,10 @@ const insertGroupKeys = statement(
      (custodian_id, group_no, version, key_id, parent_version, state, wrap, event_id)
    SELECT u.custodian_id, u.group_no, u.version, u.key_id, u.parent_version, 'live', u.wrap, u.event_id
      FROM unnest($1::uuid[], $2::int8[], $3::int4[], $4::uuid[], $5::int4[], $6::bytea[], $7::uuid[])
-       AS u (custodian_id, group_no, version, key_id, parent_version, wrap, event_id)`,
+       AS u (custodian_id, group_no, version, key_id, parent_version, wrap, event_id)
+     JOIN public.custodian_key k ON k.custodian_id = u.custodian_id AND k.version = u.parent_version
+      AND k.state = 'live'
+      FOR SHARE OF k`,
 );
 
 export async function readGenerations(
@@ -244,11 +248,12 @@ export async function readGroupKeys(
   return rows.map((row) => ({ ...child(row), group: Number(row.group_no) }));
 }
 
+/** @throws PostsealError `store.conflict` if a parent is not its custodian's live key any more, or a row is there. */
 export async function addGroupKeys(
   client: Queryable,
   rows: readonly (GroupRow & { readonly event: string })[],
 ): Promise<void> {
-  await insertGroupKeys.run(client, [
+  const added = await insertGroupKeys.run(client, [
     uuidArray(rows.map((row) => row.owner)),
     int8Array(rows.map((row) => row.group)),
     int4Array(rows.map((row) => row.version)),
@@ -257,13 +262,14 @@ export async function addGroupKeys(
     byteaArray(rows.map((row) => row.wrap ?? null)),
     uuidArray(rows.map((row) => row.event)),
   ]);
+  if (added !== rows.length) throw new PostsealError('store.conflict', { what: 'custodian-key' });
 }
 
-function wrapped(row: RawRow): WrappedKeyRow {
+export function wrapped(row: RawRow): WrappedKeyRow {
   const { owner, version, state } = row;
   return { owner, keyId: row.key_id, version, state, wrap: row.wrap ?? undefined };
 }
 
-function child(row: RawRow): ChildRow {
+export function child(row: RawRow): ChildRow {
   return { ...wrapped(row), parentVersion: row.parent_version };
 }

@@ -6,9 +6,11 @@ import type { PostsealError } from '../../kernel/errors.ts';
 import type { OrganisationId } from '../../kernel/ids.ts';
 import type { EventSealer } from '../../ledger/event/event-sealer.ts';
 import type { Database } from '../../platform/postgres/database.ts';
+import type { GenerationStep } from '../keys/generation-steps.ts';
 import type { KeyStore } from '../keys/key-store.ts';
 import type { KeyStatus } from '../keys/types.ts';
 import { answerCalls } from './answer-calls.ts';
+import { runGenerationStep } from './generations.ts';
 import { createHandouts } from './handouts.ts';
 import { openKeySocket } from './key-socket.ts';
 import { KeyTree } from './key-tree.ts';
@@ -81,7 +83,10 @@ export async function startKeyService(deps: KeyServiceDeps): Promise<KeyService>
     };
   };
   const onRefusal = createRefusalAlarm(onError);
-  const answerDeps = { tree, root, gate, handouts, counts, status, onRefusal, onError };
+  const { now } = deps;
+  const generation = (step: GenerationStep): Promise<object> =>
+    runGenerationStep({ database, store, organisation, sealer, root, tree, now }, step);
+  const answerDeps = { tree, root, gate, handouts, counts, status, generation, onRefusal, onError };
   const socket = await openKeySocket({
     path: deps.socketPath,
     answer: (calls, reply) => answerCalls(answerDeps, calls, reply),

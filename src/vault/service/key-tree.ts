@@ -21,7 +21,7 @@ import {
 } from './key-rows.store.ts';
 import { newChild, openChild, openGroup } from './child-key.ts';
 import { CustodianKeys } from './custodian-keys.ts';
-import { groupName, KeyBatch, type GroupPlace, type Wanted } from './key-batch.ts';
+import { custodianOf, groupName, KeyBatch, type GroupPlace, type Wanted } from './key-batch.ts';
 import { ParentKey, ParentKeys } from './parent-key.ts';
 import { newKeyId, type RootKeys } from './root-keys.ts';
 import { createSecretCache } from './secret-cache.ts';
@@ -97,10 +97,21 @@ export class KeyTree {
     await this.#exclusively(() => this.#makeCustodian(custodian));
   }
 
-  /** Forgets all keys, for example before generations are switched. */
+  /** Forgets all keys. */
   flush(): void {
     this.#groups.flush();
     this.#custodians.flush();
+  }
+
+  /** Forgets the keys of these custodians, whose rows have changed. */
+  forget(custodians: ReadonlySet<string>): void {
+    this.#groups.drop((name) => custodians.has(custodianOf(name)));
+    this.#custodians.drop((custodian) => custodians.has(custodian));
+  }
+
+  /** Runs `work` while nothing is loaded or made. It MUST NOT ask this tree for keys. */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    return this.#exclusively(work);
   }
 
   #exclusively<T>(work: () => Promise<T>): Promise<T> {
@@ -123,7 +134,9 @@ export class KeyTree {
       await this.#makeGroups(batch, makeable);
     } catch (error) {
       if (!(error instanceof PostsealError && error.code === 'store.conflict')) throw error;
-      // Another key service made one of them meanwhile. What it wrote is read, the rest made again.
+      // Another key service made one of them meanwhile, or a switch of generations moved the custodian. What
+      // was written is read, the rest made again.
+      await this.#loadCustodians(batch, [...new Set(makeable.map(({ custodian }) => custodian))]);
       await this.#loadGroups(batch, makeable);
       await this.#makeGroups(batch, batch.missing({ ...wanted, custodians: [] }).newGroups);
     }

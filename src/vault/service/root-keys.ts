@@ -28,7 +28,10 @@ export interface RootDeps {
 }
 
 export interface RootKeys {
+  /** The live one. */
   readonly generation: number;
+  /** Reads the generations anew, after one was begun or destroyed. */
+  refresh(): Promise<void>;
   /** Wraps a key under the live KEK. */
   wrap(purpose: Purpose, owner: string, key: NewKey): Promise<KekWrappedRow>;
   /**
@@ -55,27 +58,27 @@ export function newKeyId(): string {
 /** Reads or makes the root. @throws PostsealError `key.store-other` when the store has not the KEK of these tables. */
 export async function openRootKeys(deps: RootDeps): Promise<RootKeys> {
   const { database, organisation } = deps;
-  let generations = await readGenerations(database.pool, organisation);
-  if (generations.length === 0) {
-    await makeRoot(deps);
-    generations = await readGenerations(database.pool, organisation);
-  }
-  const live = generations.find(({ state }) => state === 'live');
-  if (live === undefined) throw new PostsealError('key.destroyed', { reason: 'no-generation' });
-  const keks = new Map(
-    generations
-      .filter(({ state }) => state !== 'destroyed')
-      .map(({ generation, kekLabel }) => [generation, kekLabel]),
-  );
-  const root = new Root(deps, live.generation, keks);
+  const generations = await readGenerations(database.pool, organisation);
+  if (generations.length === 0) await makeRoot(deps);
+  const root = new Root(deps, 0, new Map());
+  await root.refresh();
   await root.load();
   return root;
+}
+
+/** Wraps under a KEK whose generation is not in the tables yet. */
+export function keysOfNewGeneration(
+  deps: RootDeps,
+  generation: number,
+  kekLabel: string,
+): RootKeys {
+  return new Root(deps, generation, new Map([[generation, kekLabel]]));
 }
 
 async function makeRoot(deps: RootDeps): Promise<void> {
   const { database, store, organisation, sealer } = deps;
   const kek = await store.ensureKek(1);
-  const keys = new Root(deps, 1, new Map([[1, kek.id]]));
+  const keys = keysOfNewGeneration(deps, 1, kek.id);
   const key = randomBytes(32);
   const row = await keys.wrap('dedup', organisation, { id: newKeyId(), version: 1, key });
   key.fill(0);
@@ -105,15 +108,32 @@ async function makeRoot(deps: RootDeps): Promise<void> {
 }
 
 class Root implements RootKeys {
-  readonly generation: number;
   readonly #deps: RootDeps;
-  readonly #keks: ReadonlyMap<number, string>;
+  #generation: number;
+  #keks: ReadonlyMap<number, string>;
   #dedup: WriteKey | undefined;
 
   constructor(deps: RootDeps, generation: number, keks: ReadonlyMap<number, string>) {
     this.#deps = deps;
-    this.generation = generation;
+    this.#generation = generation;
     this.#keks = keks;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  async refresh(): Promise<void> {
+    const { database, organisation } = this.#deps;
+    const generations = await readGenerations(database.pool, organisation);
+    const live = generations.find(({ state }) => state === 'live');
+    if (live === undefined) throw new PostsealError('key.destroyed', { reason: 'no-generation' });
+    this.#generation = live.generation;
+    this.#keks = new Map(
+      generations
+        .filter(({ state }) => state !== 'destroyed')
+        .map(({ generation, kekLabel }) => [generation, kekLabel]),
+    );
   }
 
   /** Opens the deduplication key, which proves that the store has the KEK of these tables. */
@@ -147,7 +167,10 @@ class Root implements RootKeys {
   }
 
   async unwrap(purpose: Purpose, rows: readonly KekWrappedRow[]): Promise<Buffer> {
-    const usable = rows
+    const held = rows.filter(({ wrap }) => wrap !== undefined);
+    // Another key service began a generation that this one has not heard of.
+    if (held.some(({ generation }) => generation > this.#generation)) await this.refresh();
+    const usable = held
       .filter((row) => row.wrap !== undefined && this.#keks.has(row.generation))
       .sort((a, b) => b.generation - a.generation);
     const [newest] = usable;

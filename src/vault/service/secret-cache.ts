@@ -11,6 +11,7 @@ export interface Destroyable {
 }
 
 export interface SecretLease<V extends Destroyable> {
+  /** What this lease holds already stays the same until its end, also when the cache has dropped it. */
   get(key: string): V | undefined;
   /** Adds a value, replacing an older one of this key. */
   put(key: string, value: V): void;
@@ -22,6 +23,8 @@ export interface SecretCache<V extends Destroyable> {
   lease(): SecretLease<V>;
   /** Drops everything; leased values go when their leases end. */
   flush(): void;
+  /** Drops those whose keys `isMeant` names, like `flush`. */
+  drop(isMeant: (key: string) => boolean): void;
   readonly size: number;
 }
 
@@ -44,8 +47,10 @@ export function createSecretCache<V extends Destroyable>(bytesMax: number): Secr
 
   const lease = (): SecretLease<V> => {
     const held = new Set<Entry<V>>();
+    const byKey = new Map<string, Entry<V>>();
     let open = true;
-    const hold = (entry: Entry<V>): void => {
+    const hold = (key: string, entry: Entry<V>): void => {
+      byKey.set(key, entry);
       if (held.has(entry)) return;
       held.add(entry);
       entry.leases += 1;
@@ -53,11 +58,13 @@ export function createSecretCache<V extends Destroyable>(bytesMax: number): Secr
     return {
       get: (key) => {
         assert(open, 'a lease that has ended');
+        const mine = byKey.get(key);
+        if (mine !== undefined) return mine.value;
         const entry = entries.get(key);
         if (entry === undefined) return undefined;
         entries.delete(key);
         entries.set(key, entry);
-        hold(entry);
+        hold(key, entry);
         return entry.value;
       },
       put: (key, value) => {
@@ -67,7 +74,7 @@ export function createSecretCache<V extends Destroyable>(bytesMax: number): Secr
         const entry: Entry<V> = { value, leases: 0, evicted: false };
         entries.set(key, entry);
         bytes += value.bytes;
-        hold(entry);
+        hold(key, entry);
         for (const [oldest, candidate] of entries) {
           if (bytes <= bytesMax) break;
           if (candidate !== entry) evict(oldest, candidate);
@@ -80,6 +87,7 @@ export function createSecretCache<V extends Destroyable>(bytesMax: number): Secr
           if (entry.evicted && entry.leases === 0) entry.value.destroy();
         }
         held.clear();
+        byKey.clear();
       },
     };
   };
@@ -88,6 +96,9 @@ export function createSecretCache<V extends Destroyable>(bytesMax: number): Secr
     lease,
     flush: () => {
       for (const [key, entry] of entries) evict(key, entry);
+    },
+    drop: (isMeant) => {
+      for (const [key, entry] of entries) if (isMeant(key)) evict(key, entry);
     },
     get size() {
       return entries.size;

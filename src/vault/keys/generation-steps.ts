@@ -1,0 +1,46 @@
+// The steps of a switch of key generations, as a node asks the key service for them: each small, each safe to
+// repeat, each leaving its state in the database alone. What drives them: src/archive/generations/.
+import type { CustodianId, EventId } from '../../kernel/ids.ts';
+
+/** A lease under whose fence the step may write (src/platform/jobs/lease.store.ts). */
+export interface StepLease {
+  readonly name: string;
+  readonly fence: number;
+}
+
+export type GenerationStep =
+  /** Makes the KEK after `from` in the token and lets it live; `order` is a `key.rotation-ordered`. */
+  | { readonly do: 'begin'; readonly from: number; readonly order: EventId }
+  /**
+   * Moves the next custodians behind `after` under the live generation, at most `limit`; with `marked` only
+   * those with a marked group.
+   */
+  | {
+      readonly do: 'move';
+      readonly after: string;
+      readonly limit: number;
+      readonly marked: boolean;
+      readonly lease: StepLease;
+    }
+  /** Drops what the service has in memory of these custodians. */
+  | { readonly do: 'forget'; readonly custodians: readonly CustodianId[] };
+
+export interface GenerationAnswers {
+  readonly begin: { readonly generation: number };
+  readonly move: Moved;
+  readonly forget: object;
+}
+
+export interface Moved {
+  /** Custodians whose keys hang under the live generation now. */
+  readonly moved: number;
+  /** Of these, how many got a new custodian key because a group was marked. */
+  readonly rotated: number;
+  /** Keys that do not open; their custodians stay where they are. */
+  readonly failed: readonly { readonly custodian: CustodianId; readonly code: string }[];
+  /** Where the next step goes on; undefined at the end. */
+  readonly next: string | undefined;
+}
+
+/** Before every custodian. */
+export const firstCustodian = '00000000-0000-0000-0000-000000000000';
