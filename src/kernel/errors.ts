@@ -93,6 +93,12 @@ export const errorRegistry = {
     false,
     70,
   ),
+  'integrity.backup': spec(
+    'A file of a backup is damaged or missing.',
+    'keep it as it is; an older set may be whole',
+    false,
+    70,
+  ),
   'integrity.ledger': spec(
     'The ledger does not verify.',
     'run postseal ledger verify; do not delete anything',

@@ -20,6 +20,8 @@ export const purposes = {
   segment: 8,
   /** The key under which deduplication tags are made; owned by the organisation. */
   dedup: 9,
+  /** The key of backup files, under the backup KEK (docs/formats/backup.md). */
+  backup: 10,
 } as const;
 
 export type Purpose = keyof typeof purposes;

@@ -30,8 +30,8 @@ export interface KeyStorePlace {
   /** The home's `keys/` folder; made with mode 0700. */
   readonly folder: string;
   readonly organisationId: string;
-  /** The signer never sets up a token, and has a key file of its own. */
-  readonly role: 'keys' | 'signer';
+  /** Signer and backups never set up a token, and have a key file each of their own. */
+  readonly role: 'keys' | 'signer' | 'backup';
   /**
    * Nothing was ever protected by this store, so it may be set up where there is none. Later a store that is
    * not there is missing: an empty one in its place would hide that and would never open anything.

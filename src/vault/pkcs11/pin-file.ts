@@ -8,7 +8,7 @@ import { Secret } from '../../kernel/secret.ts';
 import { writeSealedFile } from '../keyfile/write-file.ts';
 
 /** The passphrases stand for PINs where a sealed file stands for the token. */
-export type PinName = 'user' | 'so' | 'keys-passphrase' | 'signer-passphrase';
+export type PinName = 'user' | 'so' | 'keys-passphrase' | 'signer-passphrase' | 'backup-passphrase';
 
 const pinBytes = 24;
 

@@ -1,0 +1,88 @@
+// Writes one file of a backup: head, sealed body, digest; whole and durable under its name, or not there.
+// docs/formats/backup.md "File".
+import { createHash, type Hash, randomBytes } from 'node:crypto';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import { uuidV4, type OrganisationId } from '../../kernel/ids.ts';
+import {
+  backupFileKey,
+  type BackupKind,
+  encodeBackupHead,
+} from '../../vault/formats/backup-file.ts';
+import { type BodySealer, createBodySealer } from '../../vault/formats/body.ts';
+import type { BackupKey } from './backup-keys.ts';
+import { ensureFolderOf, publish } from './target.ts';
+
+export interface SealedPlace {
+  readonly kind: BackupKind;
+  readonly organisation: OrganisationId;
+  readonly key: BackupKey;
+  readonly pathOf: (fileId: string) => string;
+}
+
+export class SealedWriter {
+  readonly id: string;
+  readonly #path: string;
+  readonly #file: FileHandle;
+  readonly #sealer: BodySealer;
+  readonly #digest: Hash = createHash('sha256');
+  #stored = 0;
+
+  private constructor(id: string, path: string, file: FileHandle, sealer: BodySealer) {
+    this.id = id;
+    this.#path = path;
+    this.#file = file;
+    this.#sealer = sealer;
+  }
+
+  static async create(place: SealedPlace): Promise<SealedWriter> {
+    const id = uuidV4(randomBytes(16));
+    const { kind, organisation, key } = place;
+    const head = {
+      ...{ kind, fileId: id, organisationId: organisation, keyId: key.id },
+      wrap: key.wrap,
+    };
+    const path = place.pathOf(id);
+    await ensureFolderOf(path);
+    const file = await open(`${path}.new`, 'wx', 0o600);
+    const dek = backupFileKey(key.key, head);
+    const writer = new SealedWriter(id, path, file, createBodySealer(dek, id));
+    await writer.#put([encodeBackupHead(head)]);
+    return writer;
+  }
+
+  /** Octets of plaintext so far. */
+  get plainLength(): number {
+    return this.#sealer.plainLength;
+  }
+
+  /** Give it pieces of a few hundred KiB: sealing is synchronous. */
+  async write(bytes: Uint8Array): Promise<void> {
+    await this.#put(this.#sealer.push(bytes));
+  }
+
+  /** Durable when it returns; answers the octets of the file. */
+  async finish(): Promise<number> {
+    await this.#put(this.#sealer.end());
+    await this.#put([this.#digest.copy().digest()]);
+    await this.#file.sync();
+    await this.#file.close();
+    await publish(`${this.#path}.new`, this.#path);
+    return this.#stored;
+  }
+
+  /** Takes away what was written. */
+  async abandon(): Promise<void> {
+    await this.#file.close();
+    await rm(`${this.#path}.new`, { force: true });
+  }
+
+  async #put(parts: readonly Uint8Array[]): Promise<void> {
+    for (const part of parts) {
+      this.#digest.update(part);
+      for (let at = 0; at < part.length;) {
+        at += (await this.#file.write(part, at, part.length - at)).bytesWritten;
+      }
+      this.#stored += part.length;
+    }
+  }
+}

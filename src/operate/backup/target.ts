@@ -1,0 +1,55 @@
+// Where the files of a backup lie in its target folder: docs/formats/backup.md.
+import { mkdir, open, readdir, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+const setFile = /^\d{8}T\d{9}Z-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.set$/;
+
+export function setPath(target: string, set: string, createdAt: Date): string {
+  const stamp = createdAt.toISOString().replace(/[-:.]/g, '');
+  return join(target, 'sets', `${stamp}-${set}.set`);
+}
+
+export function objectPath(target: string, object: string): string {
+  return join(target, 'objects', object.slice(0, 2), `${object}.obj`);
+}
+
+export interface SetFile {
+  readonly set: string;
+  readonly path: string;
+}
+
+/** Set files by name, which is the order of their making. Empty where there is no such folder. */
+export async function listSetFiles(target: string): Promise<readonly SetFile[]> {
+  const folder = join(target, 'sets');
+  const names = await readdir(folder).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  });
+  return names.sort().flatMap((name) => {
+    const set = setFile.exec(name)?.[1];
+    return set === undefined ? [] : [{ set, path: join(folder, name) }];
+  });
+}
+
+/** Makes the folder of `path` and lets its name outlive a power cut. */
+export async function ensureFolderOf(path: string): Promise<void> {
+  const folder = dirname(path);
+  const first = await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  for (let at = folder; at.length >= dirname(first).length; at = dirname(at)) await syncFolder(at);
+}
+
+/** Gives a finished and synced file its name, for good when it returns. */
+export async function publish(draft: string, path: string): Promise<void> {
+  await rename(draft, path);
+  await syncFolder(dirname(path));
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
