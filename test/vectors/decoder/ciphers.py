@@ -85,6 +85,7 @@ def _sbox():
 
 
 SBOX = _sbox()
+DOUBLE = [((b << 1) ^ (0x1B if b & 0x80 else 0)) & 0xFF for b in range(256)]
 INVERSE_SBOX = [SBOX.index(value) for value in range(256)]
 
 
@@ -103,7 +104,6 @@ def expand(key):
 
 
 def aes(schedule, data):
-    double = lambda b: ((b << 1) ^ (0x1B if b & 0x80 else 0)) & 0xFF
     s = [a ^ b for a, b in zip(data, schedule[0])]
     for i in range(1, 15):
         s = [SBOX[s[(j + 4 * (j % 4)) % 16]] for j in range(16)]
@@ -111,7 +111,7 @@ def aes(schedule, data):
             mixed = []
             for c in range(0, 16, 4):
                 col, every = s[c : c + 4], s[c] ^ s[c + 1] ^ s[c + 2] ^ s[c + 3]
-                mixed += [col[j] ^ every ^ double(col[j] ^ col[(j + 1) % 4]) for j in range(4)]
+                mixed += [col[j] ^ every ^ DOUBLE[col[j] ^ col[(j + 1) % 4]] for j in range(4)]
             s = mixed
         s = [a ^ b for a, b in zip(s, schedule[i])]
     return bytes(s)
@@ -128,7 +128,6 @@ def gmul(x, y):
 
 def inverse_aes(schedule, data):
     """FIPS 197 §5.3, for RFC 5649 alone."""
-    double = lambda b: ((b << 1) ^ (0x1B if b & 0x80 else 0)) & 0xFF
     s = [a ^ b for a, b in zip(data, schedule[14])]
     for i in range(13, -1, -1):
         s = [INVERSE_SBOX[s[(j - 4 * (j % 4)) % 16]] for j in range(16)]
@@ -137,9 +136,9 @@ def inverse_aes(schedule, data):
             mixed = []
             for c in range(0, 16, 4):
                 one = s[c : c + 4]
-                two = [double(v) for v in one]
-                four = [double(v) for v in two]
-                eight = [double(v) for v in four]
+                two = [DOUBLE[v] for v in one]
+                four = [DOUBLE[v] for v in two]
+                eight = [DOUBLE[v] for v in four]
                 for j in range(4):
                     k, l, m = (j + 1) % 4, (j + 2) % 4, (j + 3) % 4
                     mixed.append(eight[j] ^ four[j] ^ two[j] ^ eight[k] ^ two[k] ^ one[k]

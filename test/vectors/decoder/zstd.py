@@ -1,7 +1,12 @@
 """One zstd frame (RFC 8878) as docs/formats/conventions.md allows it, decompressed in plain Python.
 
-The frame has a content size, no dictionary and no checksum; nothing stands behind it.
+The frame has a content size, no dictionary and no checksum; nothing stands behind it. As a program it reads
+lines {"frame", "length"} (hex) and prints for each the SHA-256 of the content, or a kind of failure.
 """
+import hashlib
+import json
+import sys
+
 from refusal import Refused, need
 
 MAGIC = b"\x28\xb5\x2f\xfd"
@@ -329,3 +334,17 @@ def decompress(frame, length):
         raise Refused("format") from None
     need(at == len(frame) and len(state.out) == length, "format")
     return bytes(state.out)
+
+
+def main():
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            plain = decompress(bytes.fromhex(asked["frame"]), asked["length"])
+            print(hashlib.sha256(plain).hexdigest())
+        except Refused as refused:
+            print(refused)
+
+
+if __name__ == "__main__":
+    main()
