@@ -2,18 +2,21 @@
 // folds metadata, empties packs that are mostly dead, lets approvals expire, and looks at what runs out. What it finds is an event and an alert. Times are UTC.
 import { createApprovals } from '../access/approvals.ts';
 import { compactPacks } from '../archive/compact-packs.ts';
+import { rewrapKeys, rotateKeys } from '../archive/generations/key-switch.ts';
 import { foldMetadata } from '../archive/fold-metadata.ts';
 import type { Finding } from '../cli/offline.ts';
 import { PostsealError } from '../kernel/errors.ts';
 import type { UnixMs } from '../kernel/time.ts';
 import { systemActor } from '../ledger/event/draft.ts';
 import { doctorChecks } from '../operate/doctor/index.ts';
+import type { Backups, BaseKind } from '../operate/backup/backups.ts';
 import type { AlertBus } from '../platform/alerts/alert-bus.ts';
 import type { AlertCode } from '../platform/alerts/alert-registry.ts';
 import type { Config } from '../platform/config/config.ts';
 import { createJobs, type JobHandler, type JobOptions } from '../platform/jobs/jobs.ts';
 import type { Log } from '../platform/log/log.ts';
 import { type Database, openDatabase } from '../platform/postgres/database.ts';
+import { liveGenerationDays } from '../vault/keys/generation-list.store.ts';
 import type { NodeContext } from './node-context.ts';
 import { scrubHome } from './scrub.ts';
 import { type Services, systemClock } from './services.ts';
@@ -26,8 +29,10 @@ export interface NodeJobsDeps {
   readonly alerts: AlertBus;
   readonly services: Pick<
     Services,
-    'committer' | 'keys' | 'database' | 'sealer' | 'pseudonyms' | 'store'
+    'committer' | 'keys' | 'database' | 'sealer' | 'pseudonyms' | 'organisation' | 'store'
   >;
+  /** Undefined without a target. */
+  readonly backups?: Backups | undefined;
 }
 
 export interface NodeJobs {
@@ -136,7 +141,46 @@ async function compact(deps: NodeJobsDeps, db: Database, check: () => void): Pro
   deps.log.info('archive.compacted', { ...result });
 }
 
+/** Makes the next generation when the live one is old enough, and goes on with what a switch left undone. */
+async function switchKeys(deps: NodeJobsDeps, db: Database, check: () => void): Promise<void> {
+  const { organisation } = deps.services;
+  const { days } = deps.config.generations;
+  const switching = { ...deps.services, database: db, log: deps.log };
+  try {
+    if (days > 0 && (await liveGenerationDays(db.pool, organisation)) >= days) {
+      await rotateKeys(switching, systemActor);
+    }
+    for await (const line of rewrapKeys(switching, systemActor)) {
+      if ('phase' in line) check();
+    }
+  } catch (error) {
+    // Somebody does it by hand at this moment.
+    if (!(error instanceof PostsealError && error.code === 'key.switch-busy')) throw error;
+  }
+}
+
+/** A person's backup that runs at this moment will do. */
+function backup(kind: BaseKind): NodeJob['run'] {
+  return async ({ backups }, _database, check) => {
+    try {
+      await backups?.run(kind, systemActor, check);
+    } catch (error) {
+      if (!(error instanceof PostsealError && error.code === 'backup.busy')) throw error;
+    }
+  };
+}
+
 const registry = {
+  'backup.full': {
+    cron: '11 1 * * 0',
+    options: { retries: 2, retrySeconds: 600, timeoutSeconds: 20 * hour },
+    run: backup('full'),
+  },
+  'backup.incremental': {
+    cron: '11 1 * * 1-6',
+    options: { retries: 2, retrySeconds: 600, timeoutSeconds: 20 * hour },
+    run: backup('incremental'),
+  },
   'ledger.verify-self': {
     cron: '17 2 * * *',
     options: { retries: 1, retrySeconds: 600, timeoutSeconds: 8 * hour },
@@ -159,6 +203,12 @@ const registry = {
     run: async ({ services }, db) => {
       await foldMetadata({ ...services, db }, { limitPages: foldPagesMax });
     },
+  },
+  'key.switch': {
+    cron: '13 * * * *',
+    // The next hour is the retry.
+    options: { retries: 0, timeoutSeconds: 20 * hour },
+    run: switchKeys,
   },
   'access.expire-approvals': {
     cron: '29 * * * *',

@@ -11,6 +11,8 @@ import { type CustodianId, uuidV4, type OrganisationId } from '../../src/kernel/
 import { systemActor } from '../../src/ledger/event/draft.ts';
 import { type AlertBus, createAlertBus } from '../../src/platform/alerts/alert-bus.ts';
 import { loadConfig } from '../../src/platform/config/load-config.ts';
+import { listGenerations } from '../../src/vault/keys/generation-list.store.ts';
+import { tamper } from '../archive/tamper.ts';
 import { type NodeServices, startNodeServices } from '../harness/node-services.ts';
 
 jest.setTimeout(120_000);
@@ -103,4 +105,25 @@ test('the nightly job deletes a pack of which nothing lives', async () => {
   expect(packs()).toEqual([]);
   expect((await node.events()).some(({ op }) => op === 'pack.removed')).toBe(true);
   expect(log.entries.some(({ event }) => event === 'archive.compacted')).toBe(true);
+});
+
+test('the hourly job makes the next key generation when the live one is old enough', async () => {
+  const { services, db } = node;
+  const custodian = randomUUID() as CustodianId;
+  await services.archive.ensureCustodian(custodian, 'person');
+  const generations = () => listGenerations(db.database.pool, services.organisation);
+  const ended = async () =>
+    (await node.events()).filter(({ op }) => op === 'key.rewrap-ended').length;
+  await tamper(
+    db.database.pool,
+    'kek_generation',
+    `UPDATE kek_generation SET created_at = now() - interval '8 days' WHERE organisation_id = $1`,
+    [services.organisation],
+  );
+  await jobs.send('key.switch');
+  for (let tries = 0; (await ended()) === 0 && tries < 600; tries += 1) await sleep(50);
+  expect(await generations()).toMatchObject([
+    { state: 'retired', custodianKeys: 0, organisationKeys: 0, groupKeys: 0 },
+    { state: 'live' },
+  ]);
 });

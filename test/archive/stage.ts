@@ -13,7 +13,7 @@ import type { CustodianId, OrganisationId, SessionId } from '../../src/kernel/id
 import { Secret } from '../../src/kernel/secret.ts';
 import type { UnixMs } from '../../src/kernel/time.ts';
 import { type EventDraft, systemActor } from '../../src/ledger/event/draft.ts';
-import { createEventSealer } from '../../src/ledger/event/event-sealer.ts';
+import { createEventSealer, type EventSealer } from '../../src/ledger/event/event-sealer.ts';
 import { type Database, openDatabase } from '../../src/platform/postgres/database.ts';
 import { openKeyfileStore } from '../../src/vault/keyfile/keyfile-store.ts';
 import type { KeyStore } from '../../src/vault/keys/key-store.ts';
@@ -46,6 +46,7 @@ export interface ArchiveStage {
   readonly packs: string;
   readonly url: string;
   readonly database: Database;
+  newSealer(component: string): EventSealer;
   /** Where the KEKs are. */
   readonly keyStore: KeyStore;
   /** The one that runs now. */
@@ -74,7 +75,7 @@ export async function openArchiveStage(
   const packs = options.packs ?? join(home, 'packs');
   mkdirSync(packs, { recursive: true });
   const organisation = options.organisation ?? (randomUUID() as OrganisationId);
-  const newSealer = (component: string) =>
+  const newSealer = (component: string): EventSealer =>
     createEventSealer({
       node: 'test',
       boot: randomUUID(),
@@ -110,6 +111,7 @@ export async function openArchiveStage(
     packs,
     url,
     database,
+    newSealer,
     keyStore: store,
     keyService: () => service,
     restartKeys: async () => {

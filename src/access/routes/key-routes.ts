@@ -1,10 +1,11 @@
 // Routes of keys: what the key service says of itself, and the key generations. No key ever travels here.
 import type { Committer } from '../../archive/committer/types.ts';
-import { rotateKeys } from '../../archive/generations/key-switch.ts';
+import { rewrapKeys, rotateKeys } from '../../archive/generations/key-switch.ts';
 import { PostsealError } from '../../kernel/errors.ts';
 import type { OrganisationId } from '../../kernel/ids.ts';
 import type { Actor } from '../../ledger/event/draft.ts';
 import type { Pseudonyms } from '../../ledger/event/actor-keys.store.ts';
+import type { EventSealer } from '../../ledger/event/event-sealer.ts';
 import type { Log } from '../../platform/log/log.ts';
 import type { Database } from '../../platform/postgres/database.ts';
 import { listGenerations } from '../../vault/keys/generation-list.store.ts';
@@ -16,11 +17,12 @@ import { noInput, type Route, route } from './route.ts';
 const mayLook: readonly Role[] = ['system-admin', 'security-admin', 'audit-admin', 'key-custodian'];
 
 export interface KeyRoutesDeps {
-  readonly keys: Pick<KeyClient, 'status' | 'generation'>;
+  readonly keys: Pick<KeyClient, 'status' | 'generation' | 'rewrap'>;
   readonly database: Database;
   readonly organisation: OrganisationId;
   readonly committer: Pick<Committer, 'record'>;
   readonly pseudonyms: Pick<Pseudonyms, 'of'>;
+  readonly sealer: EventSealer;
   readonly log: Log;
 }
 
@@ -60,6 +62,16 @@ export function keyRoutes(deps: KeyRoutesDeps): readonly Route[] {
       access: mayRotate,
       input: noInput,
       run: ({ by }) => rotateKeys(deps, actorOf(deps, by)),
+    }),
+    route({
+      name: 'key.rewrap',
+      method: 'POST',
+      path: '/keys/rewrap',
+      summary:
+        'Move all that is left under the live key generation; may be ended and repeated at any time',
+      access: mayRotate,
+      input: noInput,
+      run: ({ by }) => Promise.resolve(rewrapKeys(deps, actorOf(deps, by))),
     }),
   ];
 }

@@ -1,6 +1,6 @@
 // Commands about keys; none of them ever prints one.
-import { exitCode } from '../../kernel/errors.ts';
-import type { Verb } from '../verb.ts';
+import { type ExitCode, exitCode, PostsealError } from '../../kernel/errors.ts';
+import type { CliCall, Verb } from '../verb.ts';
 
 const generationColumns = [
   'generation',
@@ -13,6 +13,29 @@ const generationColumns = [
   'groupKeys',
   'label',
 ];
+
+async function rewrap({ api, out }: CliCall): Promise<ExitCode> {
+  const progress = out.progress('rewrap');
+  let done: Readonly<Record<string, number>> | undefined;
+  try {
+    for await (const line of api.lines({ method: 'POST', path: '/keys/rewrap' })) {
+      const { done: at, total } = line as { done: unknown; total?: number };
+      if (total === undefined) done = at as Record<string, number>;
+      else progress.update(Number(at), total);
+    }
+  } finally {
+    progress.stop();
+  }
+  if (done === undefined) throw new PostsealError('server.connection-lost');
+  const { generation, custodians, rotated, groups, wraps, failed = 0 } = done;
+  out.result(done, [
+    `all but ${failed} under generation ${generation}`,
+    `custodians moved: ${custodians}, of these with new keys: ${rotated}`,
+    `replaced group keys destroyed: ${groups}, wraps moved: ${wraps}`,
+    ...(failed === 0 ? [] : [`what does not open stays where it is: see postseal scrub`]),
+  ]);
+  return failed === 0 ? exitCode.done : exitCode.failure;
+}
 
 export const keyVerbs: readonly Verb[] = [
   {
@@ -54,5 +77,11 @@ export const keyVerbs: readonly Verb[] = [
       ]);
       return failed === 0 ? exitCode.done : exitCode.failure;
     },
+  },
+  {
+    noun: 'key',
+    verb: 'rewrap',
+    summary: 'Move all that is left under the live key generation; may be ended and run again',
+    run: rewrap,
   },
 ];

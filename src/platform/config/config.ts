@@ -16,6 +16,7 @@ export interface Config {
   readonly imap: { readonly allowCleartextLoopback: boolean };
   readonly limits: LimitsConfig;
   readonly keys: KeysConfig;
+  readonly generations: GenerationsConfig;
   readonly log: { readonly level: LogLevel };
 }
 
@@ -45,6 +46,11 @@ export interface LimitsConfig {
   readonly idleMinutes: number;
   readonly recipientsPerMessage: number;
   readonly memoryCacheBytes: number;
+}
+
+export interface GenerationsConfig {
+  /** 0: only by command. */
+  readonly days: number;
 }
 
 export interface KeysConfig {

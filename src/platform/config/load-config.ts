@@ -68,6 +68,7 @@ interface RawConfig {
     };
     readonly keyfile: { readonly passphrase?: SecretSource };
   };
+  readonly generations: Config['generations'];
   readonly log: { readonly level: LogLevel };
 }
 
@@ -131,6 +132,7 @@ function complete(
     imap: raw.imap,
     limits: raw.limits,
     keys: ofHome === undefined ? chosenKeys(raw.keys.store, keys) : keysOfHome(ofHome, keys, named),
+    generations: raw.generations,
     log: raw.log,
   };
 }

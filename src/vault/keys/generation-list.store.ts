@@ -67,6 +67,20 @@ const selectLive = statement<{ generation: number }>(
   `SELECT generation FROM public.kek_generation WHERE organisation_id = $1 AND state = 'live'`,
 );
 
+const selectAge = statement<{ days: number }>(
+  'vault.generation.age',
+  `SELECT (extract(epoch FROM now() - created_at) / 86400)::float8 AS days
+     FROM public.kek_generation WHERE organisation_id = $1 AND state = 'live'`,
+);
+
+/** Days since the live generation was made, by the database's clock; 0 where there is none. */
+export async function liveGenerationDays(
+  client: Queryable,
+  organisation: OrganisationId,
+): Promise<number> {
+  return (await selectAge.first(client, [organisation]))?.days ?? 0;
+}
+
 /** Number of the live generation. @throws PostsealError `key.destroyed` where there is none. */
 export async function liveGeneration(
   client: Queryable,
@@ -75,6 +89,22 @@ export async function liveGeneration(
   const row = await selectLive.first(client, [organisation]);
   if (row === undefined) throw new PostsealError('key.destroyed', { reason: 'no-generation' });
   return row.generation;
+}
+
+const countToMove = statement<{ custodians: string }>(
+  'vault.move.count',
+  `SELECT count(*) AS custodians FROM public.custodian_key k
+    WHERE k.organisation_id = $1 AND k.state = 'live'
+      AND k.generation < (SELECT generation FROM public.kek_generation
+                           WHERE organisation_id = $1 AND state = 'live')`,
+);
+
+/** Custodians whose keys hang under an older generation than the live one. */
+export async function custodiansToMove(
+  client: Queryable,
+  organisation: OrganisationId,
+): Promise<number> {
+  return Number((await countToMove.first(client, [organisation]))?.custodians ?? 0);
 }
 
 /** Every generation, the first one first. */

@@ -66,7 +66,9 @@ export async function openSwitchStage(
       keys: node.keys,
       committer: node.committer,
       organisation,
+      sealer: stage.newSealer('admin'),
       log: createMemoryLog(),
+      leaseSeconds: 1,
     },
     async newCustodian() {
       const custodian = randomUUID() as CustodianId;

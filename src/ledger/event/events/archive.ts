@@ -67,6 +67,27 @@ export const archiveEvents = {
     ['cus', 'key'],
     'Keys of a custodian were put under the live generation; marked groups got new keys.',
   ),
+  'key.wraps-moved': eventSpec(
+    'A',
+    'info',
+    'security',
+    ['cus'],
+    'Wraps of a custodian were moved from a replaced group key to the live one.',
+  ),
+  'key.group-ended': eventSpec(
+    'D',
+    'notice',
+    'security',
+    ['cus'],
+    'The replaced versions of a group key were destroyed; no wrap was left under them.',
+  ),
+  'key.rewrap-ended': eventSpec(
+    'A',
+    'notice',
+    'security',
+    ['org'],
+    'All that was left was moved under the live generation, or could not be; it is counted.',
+  ),
   'key.opened': eventSpec(
     'B',
     'info',

@@ -1,6 +1,7 @@
 // Every fragment, in the order of the reference page.
 import type { ConfigFragment } from '../fragment.ts';
 import { generalFragments } from './general.ts';
+import { generationsFragment } from './generations.ts';
 import { keysFragment } from './keys.ts';
 import { limitsFragment } from './limits.ts';
 import { listenerFragments } from './listeners.ts';
@@ -10,4 +11,5 @@ export const configFragments: readonly ConfigFragment[] = [
   ...listenerFragments,
   limitsFragment,
   keysFragment,
+  generationsFragment,
 ];
