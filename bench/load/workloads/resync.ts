@@ -48,7 +48,7 @@ async function fill(target: Target): Promise<Away> {
     uidValidity: code(before, 'UIDVALIDITY'),
     modSeq: code(before, 'HIGHESTMODSEQ'),
   };
-  await ok(client, `STORE 1:${flagged} +FLAGS (\\Flagged)`);
+  await ok(client, `STORE 1:${flagged} +FLAGS ($Away)`);
   await ok(client, `STORE ${flagged + 1}:${flagged + expunged} +FLAGS (\\Deleted)`);
   await ok(client, 'EXPUNGE');
   await client.logout();
