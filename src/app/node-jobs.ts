@@ -157,6 +157,29 @@ async function switchKeys(deps: NodeJobsDeps, db: Database, check: () => void): 
 }
 
 const registry = {
+  'ledger.verify-self': {
+    cron: '17 2 * * *',
+    options: { retries: 1, retrySeconds: 600, timeoutSeconds: 8 * hour },
+    run: verifySelf,
+  },
+  'archive.scrub': {
+    cron: '23 3 * * 0',
+    options: { retries: 1, retrySeconds: 600, timeoutSeconds: 20 * hour },
+    run: scrub,
+  },
+  'archive.compact': {
+    cron: '43 4 * * *',
+    options: { retries: 1, retrySeconds: 600, timeoutSeconds: 8 * hour },
+    run: compact,
+  },
+  'archive.fold-metadata': {
+    cron: '*/5 * * * *',
+    // The next tick is the retry.
+    options: { retries: 0, timeoutSeconds: hour },
+    run: async ({ services }, db) => {
+      await foldMetadata({ ...services, db }, { limitPages: foldPagesMax });
+    },
+  },
   'key.switch': {
     cron: '13 * * * *',
     // The next hour is the retry.
