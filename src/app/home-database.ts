@@ -6,6 +6,7 @@ import { reportEmbeddedEvents } from '../platform/alerts/embedded-alerts.ts';
 import type { Config } from '../platform/config/config.ts';
 import { acquireHomeLock } from '../platform/home/lock.ts';
 import type { Log } from '../platform/log/log.ts';
+import { archiveSettings } from '../platform/postgres/archiving.ts';
 import { migrate } from '../platform/postgres/data-source.ts';
 import { socketUrl } from '../platform/postgres/bootstrap.ts';
 import { clusterFiles, readCredentials } from '../platform/postgres/cluster.ts';
@@ -27,6 +28,18 @@ export function runningDatabaseUrl(config: Config): string {
   return socketUrl(prepareRunFolder(config.home), 'postseal', application, 'postseal');
 }
 
+/** Without a target nothing would ever empty the spool. */
+function archivingOf({ home, backup }: Config): Readonly<Record<string, string>> {
+  return backup.directory === undefined ? {} : archiveSettings(home, backup.shipSeconds);
+}
+
+/** The embedded server's superuser, for backups alone; undefined where the database is outside. */
+export function superuserUrl(config: Config): string | undefined {
+  if (config.database.url !== undefined) return undefined;
+  const { superuser } = readCredentials(clusterFiles(config.home));
+  return socketUrl(prepareRunFolder(config.home), 'postgres', superuser, 'postgres');
+}
+
 /** @throws PostsealError `home.locked`, `home.not-writable`, `database.unreachable`, `database.migration`. */
 export async function openHomeDatabase(
   config: Config,
@@ -40,6 +53,7 @@ export async function openHomeDatabase(
       given === undefined
         ? await startEmbeddedPostgres({
             home: config.home,
+            settings: archivingOf(config),
             onEvent: reportEmbeddedEvents(log, alerts),
           })
         : undefined;

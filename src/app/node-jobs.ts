@@ -9,6 +9,7 @@ import { PostsealError } from '../kernel/errors.ts';
 import type { UnixMs } from '../kernel/time.ts';
 import { systemActor } from '../ledger/event/draft.ts';
 import { doctorChecks } from '../operate/doctor/index.ts';
+import type { Backups, BaseKind } from '../operate/backup/backups.ts';
 import type { AlertBus } from '../platform/alerts/alert-bus.ts';
 import type { AlertCode } from '../platform/alerts/alert-registry.ts';
 import type { Config } from '../platform/config/config.ts';
@@ -30,6 +31,8 @@ export interface NodeJobsDeps {
     Services,
     'committer' | 'keys' | 'database' | 'sealer' | 'pseudonyms' | 'organisation' | 'store'
   >;
+  /** Undefined without a target. */
+  readonly backups?: Backups | undefined;
 }
 
 export interface NodeJobs {
@@ -156,7 +159,28 @@ async function switchKeys(deps: NodeJobsDeps, db: Database, check: () => void): 
   }
 }
 
+/** A person's backup that runs at this moment will do. */
+function backup(kind: BaseKind): NodeJob['run'] {
+  return async ({ backups }, _database, check) => {
+    try {
+      await backups?.run(kind, systemActor, check);
+    } catch (error) {
+      if (!(error instanceof PostsealError && error.code === 'backup.busy')) throw error;
+    }
+  };
+}
+
 const registry = {
+  'backup.full': {
+    cron: '11 1 * * 0',
+    options: { retries: 2, retrySeconds: 600, timeoutSeconds: 20 * hour },
+    run: backup('full'),
+  },
+  'backup.incremental': {
+    cron: '11 1 * * 1-6',
+    options: { retries: 2, retrySeconds: 600, timeoutSeconds: 20 * hour },
+    run: backup('incremental'),
+  },
   'ledger.verify-self': {
     cron: '17 2 * * *',
     options: { retries: 1, retrySeconds: 600, timeoutSeconds: 8 * hour },

@@ -17,6 +17,7 @@ import { PostsealError } from '../kernel/errors.ts';
 import type { OrganisationId } from '../kernel/ids.ts';
 import { systemActor } from '../ledger/event/draft.ts';
 import { openTileFiles } from '../ledger/tiles/tile-files.ts';
+import type { Backups } from '../operate/backup/backups.ts';
 import { type AlertBus, createAlertBus } from '../platform/alerts/alert-bus.ts';
 import type { Config } from '../platform/config/config.ts';
 import { createLogger, type RootLog } from '../platform/log/create-logger.ts';
@@ -33,6 +34,7 @@ import { type LedgerWatch, watchLedger } from './ledger-watch.ts';
 import { startLedger } from './ledger-writer.ts';
 import { startKeys } from './key-child.ts';
 import { keySocketOf, type NodeContext, nodeName } from './node-context.ts';
+import { openNodeBackups } from './node-backups.ts';
 import { startNodeJobs } from './node-jobs.ts';
 import { pinKeyStore } from './pin-key-store.ts';
 import { allRoutes } from './routes.ts';
@@ -86,6 +88,7 @@ async function openApi(
   context: NodeContext,
   services: Services,
   serving: Serving,
+  backups: Backups | undefined,
 ): Promise<void> {
   const { config, log, started } = base;
   const approvals = createApprovals(services);
@@ -113,6 +116,7 @@ async function openApi(
       kick: async (session) => ((await serving.workers?.kick({ session })) ?? 0) > 0,
       kickAccount: async (account) => (await serving.workers?.kick({ account })) ?? 0,
     },
+    backups,
     unlock: createUnlock({
       ...services,
       forgetOthers: async (nameKey) => serving.workers?.forgetFailures(nameKey),
@@ -192,7 +196,8 @@ async function startAll(base: Base): Promise<string> {
   });
   started.add('services', () => services.close());
   await recordConfig(services, pinned, context.organisation);
-  await openApi(base, context, services, serving);
+  const backups = await openNodeBackups({ config, context, services, log, alerts });
+  await openApi(base, context, services, serving, backups);
   const watch = watchLedger({
     database: services.database.pool,
     files: openTileFiles(join(config.home, 'ledger')),
@@ -205,7 +210,11 @@ async function startAll(base: Base): Promise<string> {
     'gauges',
     measureNode(base.metrics, services, () => serving.workers?.count ?? 0),
   );
-  const jobs = await startNodeJobs({ config, context, log, alerts, services });
+  if (backups !== undefined) {
+    started.add('backups', () => backups.stop());
+    backups.start();
+  }
+  const jobs = await startNodeJobs({ config, context, log, alerts, services, backups });
   started.add('jobs', () => jobs.stop());
   const workers = await startWorkers({
     count: config.workers,

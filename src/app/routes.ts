@@ -13,6 +13,8 @@ import { type LiveSessions, sessionRoutes } from '../imap/session-routes.ts';
 import { importRoutes } from '../intake/import/import-routes.ts';
 import type { AccountId } from '../kernel/ids.ts';
 import type { TileFiles } from '../ledger/tiles/tile-files.ts';
+import { backupRoutes } from '../operate/backup/backup-routes.ts';
+import type { Backups } from '../operate/backup/backups.ts';
 import type { Log } from '../platform/log/log.ts';
 import type { Services } from './services.ts';
 
@@ -29,6 +31,8 @@ export interface RoutesDeps {
   };
   readonly unlock: Unlock;
   readonly log: Log;
+  /** Undefined without a target. */
+  readonly backups: Backups | undefined;
 }
 
 export function allRoutes(deps: RoutesDeps): readonly Route[] {
@@ -46,6 +50,7 @@ export function allRoutes(deps: RoutesDeps): readonly Route[] {
     ...sessionRoutes({ ...services, sessions }),
     ...approvalRoutes({ ...services, approvals, persons }),
     ...importRoutes({ ...services, messageBytesMax }),
+    ...backupRoutes({ ...services, backups: deps.backups }),
     ...ledgerRoutes({ ...services, files }),
     ...keyRoutes({ ...services, log }),
   ];

@@ -2,6 +2,7 @@
 // Public text and private reason are separate: `publicText` may reach a client, `cause` never does.
 
 import { type ErrorSpec, errorSpec as spec, type ExitCode } from './error-spec.ts';
+import { backupErrors } from './backup-errors.ts';
 import { keyErrors } from './key-errors.ts';
 
 export { exitCode, type ErrorSpec, type ExitCode } from './error-spec.ts';
@@ -75,6 +76,7 @@ export const errorRegistry = {
     1,
   ),
   ...keyErrors,
+  ...backupErrors,
   'integrity.tag': spec(
     'Stored bytes do not match their authentication tag.',
     'run postseal scrub; restore from backup',
@@ -222,6 +224,18 @@ export const errorRegistry = {
   'approval.subject': spec(
     'Nobody decides on an act that is about themselves.',
     'another person must decide',
+    false,
+    1,
+  ),
+  'approval.twice': spec(
+    'You have decided on this already.',
+    'another person must decide',
+    false,
+    1,
+  ),
+  'approval.officers': spec(
+    'Too few persons hold the role that must decide.',
+    'give the role to more persons, see postseal person role',
     false,
     1,
   ),

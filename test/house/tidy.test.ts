@@ -16,6 +16,7 @@ const entries = new Set([
   'src/app.ts',
   'src/vault/service/main.ts',
   'src/ledger/signer/main.ts',
+  'src/operate/backup/key-main.ts',
   'audit/verifier/main.ts',
 ]);
 

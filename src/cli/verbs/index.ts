@@ -2,6 +2,7 @@
 import type { Verb } from '../verb.ts';
 import { accountVerbs } from './account.ts';
 import { approvalVerbs } from './approval.ts';
+import { backupVerbs } from './backup.ts';
 import { importVerbs } from './import.ts';
 import { keyVerbs } from './key.ts';
 import { ledgerVerbs } from './ledger.ts';
@@ -16,6 +17,7 @@ export const verbs: readonly Verb[] = [
   ...sessionVerbs,
   ...approvalVerbs,
   ...importVerbs,
+  ...backupVerbs,
   ...ledgerVerbs,
   ...keyVerbs,
 ];

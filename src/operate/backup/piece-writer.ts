@@ -3,14 +3,12 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { OrganisationId } from '../../kernel/ids.ts';
 import type { BackupKey } from './backup-keys.ts';
-import { SealedWriter } from './sealed-writer.ts';
+import { SealedWriter, sliceBytes } from './sealed-writer.ts';
 import type { Area, Piece } from './set.ts';
 import { objectPath } from './target.ts';
 
 /** A longer file becomes several pieces; an object is closed when it has as much. */
 const pieceBytesMax = 67_108_864;
-/** What is sealed without giving way to others. */
-const sliceBytes = 262_144;
 
 export interface PieceWriterOptions {
   readonly target: string;

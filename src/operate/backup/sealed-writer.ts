@@ -2,6 +2,7 @@
 // docs/formats/backup.md "File".
 import { createHash, type Hash, randomBytes } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
+import { PostsealError } from '../../kernel/errors.ts';
 import { uuidV4, type OrganisationId } from '../../kernel/ids.ts';
 import {
   backupFileKey,
@@ -11,6 +12,9 @@ import {
 import { type BodySealer, createBodySealer } from '../../vault/formats/body.ts';
 import type { BackupKey } from './backup-keys.ts';
 import { ensureFolderOf, publish } from './target.ts';
+
+/** What is sealed without giving way to others. */
+export const sliceBytes = 262_144;
 
 export interface SealedPlace {
   readonly kind: BackupKind;
@@ -34,6 +38,7 @@ export class SealedWriter {
     this.#sealer = sealer;
   }
 
+  /** @throws PostsealError `backup.target-failed`, here and from every method. */
   static async create(place: SealedPlace): Promise<SealedWriter> {
     const id = uuidV4(randomBytes(16));
     const { kind, organisation, key } = place;
@@ -42,8 +47,10 @@ export class SealedWriter {
       wrap: key.wrap,
     };
     const path = place.pathOf(id);
-    await ensureFolderOf(path);
-    const file = await open(`${path}.new`, 'wx', 0o600);
+    const file = await onTarget(async () => {
+      await ensureFolderOf(path);
+      return open(`${path}.new`, 'wx', 0o600);
+    });
     const dek = backupFileKey(key.key, head);
     const writer = new SealedWriter(id, path, file, createBodySealer(dek, id));
     await writer.#put([encodeBackupHead(head)]);
@@ -60,13 +67,21 @@ export class SealedWriter {
     await this.#put(this.#sealer.push(bytes));
   }
 
+  async writeAll(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; at += sliceBytes) {
+      await this.write(bytes.subarray(at, at + sliceBytes));
+    }
+  }
+
   /** Durable when it returns; answers the octets of the file. */
   async finish(): Promise<number> {
     await this.#put(this.#sealer.end());
     await this.#put([this.#digest.copy().digest()]);
-    await this.#file.sync();
-    await this.#file.close();
-    await publish(`${this.#path}.new`, this.#path);
+    await onTarget(async () => {
+      await this.#file.sync();
+      await this.#file.close();
+      await publish(`${this.#path}.new`, this.#path);
+    });
     return this.#stored;
   }
 
@@ -79,10 +94,22 @@ export class SealedWriter {
   async #put(parts: readonly Uint8Array[]): Promise<void> {
     for (const part of parts) {
       this.#digest.update(part);
-      for (let at = 0; at < part.length;) {
-        at += (await this.#file.write(part, at, part.length - at)).bytesWritten;
-      }
+      await onTarget(async () => {
+        for (let at = 0; at < part.length;) {
+          at += (await this.#file.write(part, at, part.length - at)).bytesWritten;
+        }
+      });
       this.#stored += part.length;
     }
+  }
+}
+
+/** The target is another disk, whose failures are not the home's. */
+async function onTarget<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? 'unknown';
+    throw new PostsealError('backup.target-failed', { reason }, error);
   }
 }

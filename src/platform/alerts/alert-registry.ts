@@ -21,6 +21,11 @@ const spec = (alertClass: AlertClass, text: string, act: string): AlertSpec => (
 });
 
 export const alertRegistry = {
+  'backup.behind': spec(
+    'P1',
+    'What is new does not get into the backup.',
+    'see log/postseal.log for the reason; check folder, mount and space of backup.directory, and the token',
+  ),
   'doctor.certificate': spec(
     'P1',
     'The TLS certificate has run out or cannot be read.',

@@ -17,6 +17,7 @@ export interface Config {
   readonly limits: LimitsConfig;
   readonly keys: KeysConfig;
   readonly generations: GenerationsConfig;
+  readonly backup: BackupConfig;
   readonly log: { readonly level: LogLevel };
 }
 
@@ -67,6 +68,13 @@ export interface KeysConfig {
     readonly pin: Secret | undefined;
   };
   readonly keyfile: { readonly passphrase: Secret | undefined };
+}
+
+export interface BackupConfig {
+  /** Absolute path; undefined: no backups. */
+  readonly directory: string | undefined;
+  /** How far behind the backup may be. */
+  readonly shipSeconds: number;
 }
 
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const;

@@ -69,6 +69,7 @@ interface RawConfig {
     readonly keyfile: { readonly passphrase?: SecretSource };
   };
   readonly generations: Config['generations'];
+  readonly backup: { readonly directory?: string; readonly shipSeconds: number };
   readonly log: { readonly level: LogLevel };
 }
 
@@ -117,6 +118,12 @@ function complete(
   const home = homeOf(raw.home, folder, environment);
   const keys = keysOfFile(raw.keys, pathAt, secretAt);
   const ofHome = readHomeKeys(home);
+  const directory = pathAt(raw.backup.directory);
+  if (directory !== undefined && `${directory}/`.startsWith(`${home}/`)) {
+    throw invalid(file, [
+      { at: '/backup/directory', text: 'lies in the home and is lost with it' },
+    ]);
+  }
   return {
     home,
     production: raw.production,
@@ -133,6 +140,7 @@ function complete(
     limits: raw.limits,
     keys: ofHome === undefined ? chosenKeys(raw.keys.store, keys) : keysOfHome(ofHome, keys, named),
     generations: raw.generations,
+    backup: { directory, shipSeconds: raw.backup.shipSeconds },
     log: raw.log,
   };
 }

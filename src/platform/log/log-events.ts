@@ -11,6 +11,7 @@ export const logEvents = {
   'api.request.failed': 'A request to the API ended in an unexpected error.',
   'archive.compacted': 'Packs that are mostly dead were emptied or deleted.',
   'archive.discard.failed': 'The file of a large message that nobody needs could not be deleted.',
+  'backup.ship.failed': 'What is new did not get into the backup; it is tried again.',
   'config.file.loaded': 'The configuration was loaded.',
   'imap.command.failed': 'An IMAP command ended in an unexpected error.',
   'imap.connection.error': 'An IMAP connection broke.',

@@ -4,6 +4,20 @@ import { eventSpec, type EventSpec } from '../event-spec.ts';
 export const serverEvents = {
   'server.started': eventSpec('A', 'notice', 'ledger', [], 'A process of the server started.'),
   'server.stopped': eventSpec('A', 'notice', 'ledger', [], 'A process of the server stopped.'),
+  'backup.started': eventSpec(
+    'C',
+    'notice',
+    'ledger',
+    [],
+    'A full or incremental backup began; tails between them have no event.',
+  ),
+  'backup.ended': eventSpec(
+    'A',
+    'notice',
+    'ledger',
+    [],
+    'A backup was made or failed; its set, files and octets are given.',
+  ),
   'config.changed': eventSpec(
     'D',
     'warning',

@@ -1,5 +1,6 @@
 // Every fragment, in the order of the reference page.
 import type { ConfigFragment } from '../fragment.ts';
+import { backupFragment } from './backup.ts';
 import { generalFragments } from './general.ts';
 import { generationsFragment } from './generations.ts';
 import { keysFragment } from './keys.ts';
@@ -11,5 +12,6 @@ export const configFragments: readonly ConfigFragment[] = [
   ...listenerFragments,
   limitsFragment,
   keysFragment,
+  backupFragment,
   generationsFragment,
 ];
