@@ -10,6 +10,7 @@ import { Platform1763942400007 } from './0007-platform.ts';
 import { MetadataSlot1763942400008 } from './0008-metadata-slot.ts';
 import { NamedObjects1763942400009 } from './0009-named-objects.ts';
 import { KeyGenerations1763942400010 } from './0010-key-generations.ts';
+import { ApprovalDecisions1763942400011 } from './0011-approval-decisions.ts';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Ledger1763942400001,
@@ -22,4 +23,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   MetadataSlot1763942400008,
   NamedObjects1763942400009,
   KeyGenerations1763942400010,
+  ApprovalDecisions1763942400011,
 ];

@@ -7,7 +7,11 @@ export interface ApprovalRow {
   readonly proposes: readonly Role[];
   /** Who may decide: a holder of any of these roles who is neither the proposer nor the person concerned. */
   readonly approves: readonly Role[];
-  /** Hours between the grant and the act. */
+  /** How many of them must grant; default 1. Who denies ends it. */
+  readonly decisions?: number;
+  /** How many persons must hold an approving role when it is proposed; default: no rule. */
+  readonly holders?: number;
+  /** Hours between the last grant and the act. */
   readonly delayHours: number;
   /** Hours after the proposal in which it must be decided and used; then it has expired. */
   readonly validHours: number;
@@ -35,8 +39,12 @@ export const approvalTable = {
   },
   'key.destroy': {
     text: 'Destroy a key generation',
-    proposes: ['key-custodian'],
+    // An officer who proposes does not decide; so that one of three may be away, somebody else may propose.
+    proposes: ['key-custodian', 'system-admin'],
     approves: ['key-custodian'],
+    // M of N: the configuration may ask for more or fewer (generations.officers).
+    decisions: 2,
+    holders: 3,
     delayHours: 24,
     validHours: week,
   },

@@ -1,6 +1,7 @@
 // Rows of approvals: proposed by one person, decided by another.
 import type pg from 'pg';
 import type { EventId, PersonId } from '../kernel/ids.ts';
+import { textArray } from '../platform/postgres/binary-arrays.ts';
 import { type Queryable, statement } from '../platform/postgres/statement.ts';
 
 /** `expired` follows from the row's age at once (approvals.ts); it is written down a little later. */
@@ -17,6 +18,9 @@ export interface ApprovalRecord {
   readonly decidedBy: PersonId | null;
   readonly decidedAt: string | null;
   readonly reason: string | null;
+  /** How many must grant, and how many have. */
+  readonly needed: number;
+  readonly grants: number;
   /** Hours since the proposal, by the database's clock. */
   readonly ageHours: number;
   /** Hours since the decision; 0 while there is none. */
@@ -33,17 +37,21 @@ interface Row extends pg.QueryResultRow {
   readonly decided_by: string | null;
   readonly decided_at: Date | null;
   readonly reason: string | null;
+  readonly decisions_needed: number;
+  readonly grants: number;
   readonly age_hours: number;
   readonly decided_hours: number;
 }
 
 const columns = `approval_id, act, subject, proposed_by, proposed_at, state, decided_by, decided_at, reason,
+  decisions_needed, (SELECT count(*)::int FROM public.approval_decision d
+    WHERE d.approval_id = approval.approval_id AND d.granted) AS grants,
   (extract(epoch FROM now() - proposed_at) / 3600)::float8 AS age_hours,
   coalesce(extract(epoch FROM now() - decided_at) / 3600, 0)::float8 AS decided_hours`;
 const insert = statement(
   'access.approval.insert',
-  `INSERT INTO public.approval (approval_id, act, subject, proposed_by, state, event_id)
-   VALUES ($1, $2, $3, $4, 'proposed', $5)`,
+  `INSERT INTO public.approval (approval_id, act, subject, proposed_by, decisions_needed, state, event_id)
+   VALUES ($1, $2, $3, $4, $5, 'proposed', $6)`,
 );
 const lock = statement<Row>(
   'access.approval.lock',
@@ -76,6 +84,18 @@ const expire = statement(
     WHERE approval_id = $1 AND state IN ('proposed', 'granted')`,
 );
 
+const insertDecision = statement(
+  'access.approval.insert-decision',
+  `INSERT INTO public.approval_decision (approval_id, person_id, granted, event_id)
+   VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+);
+const selectHolders = statement<{ holders: number }>(
+  'access.approval.holders',
+  `SELECT count(DISTINCT p.person_id)::int AS holders FROM public.person p
+     JOIN public.role_assignment a ON a.person_id = p.person_id AND a.active
+    WHERE p.state = 'active' AND a.role = ANY ($1::text[])`,
+);
+
 function toRecord(row: Row): ApprovalRecord {
   return {
     id: row.approval_id,
@@ -87,6 +107,8 @@ function toRecord(row: Row): ApprovalRecord {
     decidedBy: row.decided_by as PersonId | null,
     decidedAt: row.decided_at?.toISOString() ?? null,
     reason: row.reason,
+    needed: row.decisions_needed,
+    grants: row.grants,
     ageHours: row.age_hours,
     decidedHours: row.decided_hours,
   };
@@ -94,11 +116,11 @@ function toRecord(row: Row): ApprovalRecord {
 
 export async function insertApproval(
   client: pg.ClientBase,
-  approval: Pick<ApprovalRecord, 'id' | 'act' | 'subject' | 'proposedBy'>,
+  approval: Pick<ApprovalRecord, 'id' | 'act' | 'subject' | 'proposedBy' | 'needed'>,
   event: EventId,
 ): Promise<void> {
-  const { id, act, subject, proposedBy } = approval;
-  await insert.run(client, [id, act, subject, proposedBy, event]);
+  const { id, act, subject, proposedBy, needed } = approval;
+  await insert.run(client, [id, act, subject, proposedBy, needed, event]);
 }
 
 export async function lockApproval(
@@ -115,6 +137,21 @@ export async function readApproval(
 ): Promise<ApprovalRecord | undefined> {
   const row = await read.first(client, [id]);
   return row === undefined ? undefined : toRecord(row);
+}
+
+/** Keeps who decided; false if this person has decided before. */
+export async function addDecision(
+  client: pg.ClientBase,
+  decision: { readonly id: string; readonly by: PersonId; readonly granted: boolean },
+  event: EventId,
+): Promise<boolean> {
+  const { id, by, granted } = decision;
+  return (await insertDecision.run(client, [id, by, granted, event])) === 1;
+}
+
+/** Persons who may sign in and hold one of these roles. */
+export async function countHolders(client: Queryable, roles: readonly string[]): Promise<number> {
+  return (await selectHolders.first(client, [textArray(roles)]))?.holders ?? 0;
 }
 
 /** The newest 500, newest first. */

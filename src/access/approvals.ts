@@ -20,6 +20,8 @@ import {
 import {
   type ApprovalRecord,
   type ApprovalStateName,
+  addDecision,
+  countHolders,
   expireApproval,
   insertApproval,
   listApprovals,
@@ -34,6 +36,14 @@ export interface ApprovalsDeps {
   readonly database: Database;
   readonly sealer: EventSealer;
   readonly pseudonyms: Pseudonyms;
+  /** What the configuration asks for in place of the table. */
+  readonly quorum?: Readonly<Partial<Record<ApprovalAct, Quorum>>>;
+}
+
+/** `decisions` of at least `holders` persons must grant. */
+export interface Quorum {
+  readonly decisions: number;
+  readonly holders: number;
 }
 
 /** What a client is shown of an approval. */
@@ -48,14 +58,20 @@ export interface Approval {
   readonly decidedBy: PersonId | null;
   readonly decidedAt: string | null;
   readonly reason: string | null;
+  /** How many must grant, and how many have. */
+  readonly needed: number;
+  readonly grants: number;
 }
 
 export interface Approvals {
-  /** @throws PostsealError `access.denied` if the person's roles may not propose the act. */
+  /**
+   * @throws PostsealError `access.denied` if the person's roles may not propose the act, `approval.officers`
+   * where too few could decide.
+   */
   propose(act: ApprovalAct, subject: JsonValue, by: PersonSession): Promise<Approval>;
   /**
-   * Grants or denies. @throws PostsealError `approval.self` for the proposer, `approval.subject` for the
-   * person that the act is about, `access.denied`, `approval.unknown`, `approval.state`.
+   * Grants or denies; where several must grant, one who has granted waits for the others. @throws PostsealError `approval.self` for the proposer, `approval.subject` for the
+   * person that the act is about, `approval.twice`, `access.denied`, `approval.unknown`, `approval.state`.
    */
   decide(
     id: string,
@@ -102,8 +118,9 @@ function stateOf({ act, state, ageHours }: ApprovalRecord): ApprovalStateName {
 
 function shown(record: ApprovalRecord): Approval {
   const { id, act, subject, proposedBy, proposedAt, decidedBy, decidedAt, reason } = record;
-  const state = stateOf(record);
-  return { id, act, subject, proposedBy, proposedAt, state, decidedBy, decidedAt, reason };
+  const { needed, grants } = record;
+  const about = { id, act, subject, proposedBy, proposedAt, decidedBy, decidedAt, reason };
+  return { ...about, needed, grants, state: stateOf(record) };
 }
 
 function requireState(record: ApprovalRecord, needed: ApprovalStateName): void {
@@ -126,6 +143,9 @@ async function propose(
   const { act } = input;
   const { proposes } = rowOf(act);
   requireRole(proposes, by);
+  const { decisions: needed, holders } = quorumOf(deps, act);
+  const found = await countHolders(deps.database.pool, rowOf(act).approves);
+  if (found < holders) throw new PostsealError('approval.officers', { needs: holders, found });
   const id = randomUUID();
   const draft = {
     op: 'approval.proposed',
@@ -137,9 +157,15 @@ async function propose(
   return withEvents(deps.database, deps.sealer, [draft], async (client, [event]) => {
     if (event === undefined) throw new PostsealError('internal');
     const subject = canonicalJson(input.subject);
-    await insertApproval(client, { id, act, subject, proposedBy: by.person.id }, event.id);
+    const row = { id, act, subject, proposedBy: by.person.id, needed };
+    await insertApproval(client, row, event.id);
     return shown(await need(client, id));
   });
+}
+
+function quorumOf(deps: ApprovalsDeps, act: ApprovalAct): Quorum {
+  const { decisions = 1, holders = 0 }: ApprovalRow = approvalTable[act];
+  return deps.quorum?.[act] ?? { decisions, holders };
 }
 
 async function need(client: pg.ClientBase, id: string): Promise<ApprovalRecord> {
@@ -169,6 +195,11 @@ async function decide(
     requireAnother(record, by);
     requireRole(rowOf(record.act).approves, by);
     requireState(record, 'proposed');
+    const decision = { id, by: by.person.id, granted: grant };
+    if (!(await addDecision(client, decision, event.id))) throw new PostsealError('approval.twice');
+    // Counted anew: whoever decided while this one waited for the row is not in what was read with it.
+    const counted = await need(client, id);
+    if (grant && counted.grants < counted.needed) return shown(counted);
     await setApprovalState(client, {
       id,
       state: grant ? 'granted' : 'denied',

@@ -91,7 +91,9 @@ async function openApi(
   backups: Backups | undefined,
 ): Promise<void> {
   const { config, log, started } = base;
-  const approvals = createApprovals(services);
+  const { needed: decisions, of: holders } = config.generations.officers;
+  const quorum = { 'key.destroy': { decisions, holders } };
+  const approvals = createApprovals({ ...services, quorum });
   const persons = createPersons({ ...services, approvals });
   const made = await createFirstAdministrators(persons, join(config.home, 'first-run.txt'));
   if (made.includes('sysadmin')) {

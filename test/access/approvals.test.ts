@@ -196,16 +196,55 @@ describe('using', () => {
     await expect(use(id)).resolves.toBeUndefined();
   });
 
-  test('waits for the delay of the act', async () => {
-    const other = await stage.person('key2', 'key-custodian');
-    const { id } = await stage.approvals.propose('key.destroy', { generation: 1 }, custodian);
-    await stage.approvals.decide(id, { grant: true }, other);
-    await expect(use(id, 'key.destroy', { generation: 1 })).rejects.toMatchObject({
+  test('waits for every decision that the act needs, each of another person, and then for its delay', async () => {
+    const act = { generation: 1 };
+    await expect(stage.approvals.propose('key.destroy', act, system)).rejects.toMatchObject({
+      code: 'approval.officers',
+      fields: { needs: 3, found: 1 },
+    });
+    const second = await stage.person('key2', 'key-custodian');
+    const third = await stage.person('key3', 'key-custodian');
+    const { id } = await stage.approvals.propose('key.destroy', act, system);
+    const decide = (by: Someone, grant = true) => stage.approvals.decide(id, { grant }, by);
+    await expect(decide(security)).rejects.toMatchObject({ code: 'access.denied' });
+    expect(await decide(custodian)).toMatchObject({ state: 'proposed', grants: 1, needed: 2 });
+    await expect(decide(custodian)).rejects.toMatchObject({ code: 'approval.twice' });
+    await expect(use(id, 'key.destroy', act)).rejects.toMatchObject({
+      fields: { state: 'proposed' },
+    });
+    expect(await decide(second)).toMatchObject({ state: 'granted', grants: 2 });
+    await expect(decide(third, false)).rejects.toMatchObject({ fields: { state: 'granted' } });
+    await expect(use(id, 'key.destroy', act)).rejects.toMatchObject({
       code: 'approval.state',
       fields: { delayHours: 24 },
     });
     await age(id, 'decided_at', 24);
-    await expect(use(id, 'key.destroy', { generation: 1 })).resolves.toBeUndefined();
+    await expect(use(id, 'key.destroy', act)).resolves.toBeUndefined();
+  });
+
+  test('one who denies ends it, and an officer who proposes does not decide', async () => {
+    const act = { generation: 2 };
+    const fourth = await stage.person('key4', 'key-custodian');
+    const fifth = await stage.person('key5', 'key-custodian');
+    const { id } = await stage.approvals.propose('key.destroy', act, fourth);
+    await expect(stage.approvals.decide(id, { grant: true }, fourth)).rejects.toMatchObject({
+      code: 'approval.self',
+    });
+    await stage.approvals.decide(id, { grant: true }, custodian);
+    expect(await stage.approvals.decide(id, { grant: false }, fifth)).toMatchObject({
+      state: 'denied',
+      grants: 1,
+    });
+  });
+
+  test('of two who grant at once both count', async () => {
+    const { id } = await stage.approvals.propose('key.destroy', { generation: 3 }, system);
+    const sixth = await stage.person('key6', 'key-custodian');
+    await Promise.all(
+      [custodian, sixth].map((by) => stage.approvals.decide(id, { grant: true }, by)),
+    );
+    const found = (await stage.approvals.list('granted')).find((one) => one.id === id);
+    expect(found).toMatchObject({ grants: 2, needed: 2 });
   });
 
   test('neither a proposal nor a grant lives for ever', async () => {

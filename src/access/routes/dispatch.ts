@@ -33,6 +33,7 @@ type Refusal = Extract<
   | 'access.denied'
   | 'approval.self'
   | 'approval.subject'
+  | 'approval.twice'
 >;
 
 /** Refusals that a handler finds out by itself, since they depend on the object. */
@@ -40,6 +41,7 @@ const refusals: ReadonlySet<ErrorCode> = new Set<Refusal>([
   'access.denied',
   'approval.self',
   'approval.subject',
+  'approval.twice',
 ]);
 
 /** Why this caller may not; undefined if they may. */

@@ -2,7 +2,7 @@
 import { exitCode } from '../../kernel/errors.ts';
 import type { CliCall, Verb } from '../verb.ts';
 
-const columns = ['id', 'act', 'about', 'state', 'proposedBy', 'proposedAt'];
+const columns = ['id', 'act', 'about', 'state', 'grants', 'needed', 'proposedBy', 'proposedAt'];
 const id = { name: 'ID', text: 'id of the approval' };
 const reason = { reason: { type: 'string', text: 'why', value: 'TEXT' } } as const;
 

@@ -91,6 +91,15 @@ function crossChecks(raw: RawConfig): SchemaFinding[] {
   if ((raw.tls.certificate === undefined) !== (raw.tls.key === undefined)) {
     findings.push({ at: '/tls', text: 'certificate and key go together' });
   }
+  const { needed, of } = raw.generations.officers;
+  if (needed > of)
+    findings.push({ at: '/generations/officers/needed', text: 'is more than there must be' });
+  if (raw.production && needed < 2) {
+    findings.push({
+      at: '/generations/officers/needed',
+      text: 'must be at least 2 when production is true',
+    });
+  }
   if (raw.production && raw.keys.store !== 'pkcs11') {
     findings.push({ at: '/keys/store', text: 'must be pkcs11 when production is true' });
   }

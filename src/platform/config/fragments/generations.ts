@@ -10,6 +10,14 @@ export const generationsFragment: ConfigFragment = {
       0,
       366,
     ),
+    officers: objectOf('Who must agree that the key of a generation is destroyed.', {
+      needed: whole(
+        'How many key custodians must grant it, the one who proposes not counted.',
+        1,
+        16,
+      ),
+      of: whole('How many key custodians there must be at least.', 1, 64),
+    }),
   }),
-  defaults: { days: 7 },
+  defaults: { days: 7, officers: { needed: 2, of: 3 } },
 };
