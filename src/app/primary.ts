@@ -108,6 +108,7 @@ async function openApi(
   const routes = allRoutes({
     services,
     log,
+    graceDays: config.generations.graceDays,
     persons,
     approvals,
     credentials: createAccountCredentials({ ...services, approvals }),

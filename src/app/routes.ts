@@ -31,13 +31,15 @@ export interface RoutesDeps {
   };
   readonly unlock: Unlock;
   readonly log: Log;
+  /** Days in which a retired key generation stays. */
+  readonly graceDays: number;
   /** Undefined without a target. */
   readonly backups: Backups | undefined;
 }
 
 export function allRoutes(deps: RoutesDeps): readonly Route[] {
   const { services, persons, approvals, credentials, files, messageBytesMax, sessions } = deps;
-  const { unlock, log } = deps;
+  const { unlock, log, graceDays } = deps;
   return [
     ...personRoutes({ ...services, persons, approvals, unlock }),
     ...accountRoutes({
@@ -52,6 +54,6 @@ export function allRoutes(deps: RoutesDeps): readonly Route[] {
     ...importRoutes({ ...services, messageBytesMax }),
     ...backupRoutes({ ...services, backups: deps.backups }),
     ...ledgerRoutes({ ...services, files }),
-    ...keyRoutes({ ...services, log }),
+    ...keyRoutes({ ...services, log, approvals, graceDays }),
   ];
 }

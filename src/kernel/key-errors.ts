@@ -75,6 +75,18 @@ export const keyErrors = {
     true,
     1,
   ),
+  'key.still-needed': spec(
+    'The key generation is not retired, or something still hangs under it.',
+    'run postseal key rewrap, then see postseal key generations',
+    false,
+    1,
+  ),
+  'key.grace': spec(
+    'The time in which the key generation stays is not over.',
+    'wait for generations.graceDays after its retirement, see postseal key generations',
+    false,
+    1,
+  ),
   'key.destroyed': spec(
     'The key of this object was destroyed.',
     'the object was erased; there is no way back',

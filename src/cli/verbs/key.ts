@@ -37,6 +37,31 @@ async function rewrap({ api, out }: CliCall): Promise<ExitCode> {
   return failed === 0 ? exitCode.done : exitCode.failure;
 }
 
+async function destroy(call: CliCall): Promise<ExitCode> {
+  const { api, out, args } = call;
+  const approval = call.option('approval');
+  const path = `/keys/generations/${encodeURIComponent(args[0] ?? '')}/destruction`;
+  const json = approval === undefined ? {} : { approval };
+  const answer = (await api.call({ method: 'POST', path, json })) as {
+    proposed?: { id: string; needed: number };
+    approves?: readonly string[];
+    generation?: number;
+    proved?: number;
+  };
+  const { proposed, approves = [], generation, proved } = answer;
+  out.result(
+    answer,
+    proposed === undefined
+      ? [`generation ${generation} is destroyed; the keys of ${proved} custodians open without it`]
+      : [
+          `proposed as ${proposed.id}; ${proposed.needed} who hold ${approves.join(' or ')} must grant it:`,
+          `postseal approval grant ${proposed.id}`,
+          `then: postseal key destroy ${args[0] ?? ''} --approval ${proposed.id}`,
+        ],
+  );
+  return exitCode.done;
+}
+
 export const keyVerbs: readonly Verb[] = [
   {
     noun: 'key',
@@ -83,5 +108,31 @@ export const keyVerbs: readonly Verb[] = [
     verb: 'rewrap',
     summary: 'Move all that is left under the live key generation; may be ended and run again',
     run: rewrap,
+  },
+  {
+    noun: 'key',
+    verb: 'destroy',
+    summary:
+      'Propose the destruction of a retired key generation, or carry it out once it is granted',
+    arguments: [{ name: 'GENERATION', text: 'its number' }],
+    options: { approval: { type: 'string', text: 'id of the granted approval', value: 'ID' } },
+    run: destroy,
+  },
+  {
+    noun: 'key',
+    verb: 'erasures',
+    summary:
+      'List erased records: when executed, when their keys were replaced, since when it is final',
+    options: {
+      record: { type: 'string', text: 'only this record', value: 'ID' },
+      limit: { type: 'string', text: 'at most this many (default 100)', value: 'N' },
+    },
+    async run(call) {
+      const query = { record: call.option('record'), limit: call.option('limit') };
+      const rows = await call.api.call({ method: 'GET', path: '/keys/erasures', query });
+      const columns = ['record', 'custodian', 'executedAt', 'keysReplacedAt', 'finalAt'];
+      call.out.table(rows as object[], columns);
+      return exitCode.done;
+    },
   },
 ];

@@ -52,6 +52,8 @@ export interface LimitsConfig {
 export interface GenerationsConfig {
   /** 0: only by command. */
   readonly days: number;
+  /** Days between the retirement of a generation and its destruction. */
+  readonly graceDays: number;
   /** `needed` of at least `of` key custodians. */
   readonly officers: { readonly needed: number; readonly of: number };
 }

@@ -94,6 +94,12 @@ function crossChecks(raw: RawConfig): SchemaFinding[] {
   const { needed, of } = raw.generations.officers;
   if (needed > of)
     findings.push({ at: '/generations/officers/needed', text: 'is more than there must be' });
+  if (raw.production && raw.generations.graceDays < 1) {
+    findings.push({
+      at: '/generations/graceDays',
+      text: 'must be at least 1 when production is true',
+    });
+  }
   if (raw.production && needed < 2) {
     findings.push({
       at: '/generations/officers/needed',

@@ -1,7 +1,7 @@
 // What can be said of the key generations without any key: their dates, and what would be lost with each.
 // Counts are taken when asked; a row is "under" the newest generation whose KEK opens it.
 import { PostsealError } from '../../kernel/errors.ts';
-import type { OrganisationId } from '../../kernel/ids.ts';
+import type { EventId, OrganisationId } from '../../kernel/ids.ts';
 import { type Queryable, statement } from '../../platform/postgres/statement.ts';
 
 export interface Generation {
@@ -61,6 +61,44 @@ const selectGenerations = statement<Row>(
           coalesce((SELECT g.keys FROM grouped g WHERE g.generation = k.generation), 0) AS group_keys
      FROM public.kek_generation k WHERE k.organisation_id = $1 ORDER BY k.generation`,
 );
+
+const beginEnd = statement<{ begun: boolean }>(
+  'vault.generation.begin-end',
+  `UPDATE public.kek_generation SET destroying_at = now(), event_id = $4
+    WHERE organisation_id = $1 AND generation = $2 AND state = 'retired' AND destroying_at IS NULL
+      AND retired_at <= now() - make_interval(days => $3)`,
+);
+
+/** Nothing hangs under the generation. @throws PostsealError `key.still-needed`. */
+export async function requireUnused(
+  client: Queryable,
+  organisation: OrganisationId,
+  generation: number,
+): Promise<void> {
+  const all = await listGenerations(client, organisation);
+  const found = all.find((one) => one.generation === generation);
+  const { custodianKeys = 0, organisationKeys = 0, groupKeys = 0, state = 'unknown' } = found ?? {};
+  const used = custodianKeys + organisationKeys + groupKeys;
+  if (state === 'retired' && used === 0) return;
+  throw new PostsealError('key.still-needed', {
+    ...{ generation, state, custodianKeys, organisationKeys, groupKeys },
+  });
+}
+
+/** Writes the decision down. @throws PostsealError `key.grace` while its time is not over. */
+export async function beginDestruction(
+  client: Queryable,
+  at: {
+    readonly organisation: OrganisationId;
+    readonly generation: number;
+    readonly graceDays: number;
+  },
+  event: EventId,
+): Promise<void> {
+  const { organisation, generation, graceDays } = at;
+  if ((await beginEnd.run(client, [organisation, generation, graceDays, event])) === 1) return;
+  throw new PostsealError('key.grace', { generation, graceDays });
+}
 
 const selectLive = statement<{ generation: number }>(
   'vault.generation.live',

@@ -22,13 +22,27 @@ export type GenerationStep =
       readonly marked: boolean;
       readonly lease: StepLease;
     }
+  /** Opens every live key of the next custodians with the live generation alone. */
+  | { readonly do: 'prove'; readonly after: string; readonly limit: number }
+  /** Ends the next wraps under a generation whose destruction is decided. */
+  | { readonly do: 'bury'; readonly generation: number; readonly lease: StepLease }
+  /** Destroys the KEK of a generation whose destruction is decided and under which nothing is left. */
+  | { readonly do: 'destroy'; readonly generation: number; readonly lease: StepLease }
   /** Drops what the service has in memory of these custodians. */
   | { readonly do: 'forget'; readonly custodians: readonly CustodianId[] };
 
 export interface GenerationAnswers {
   readonly begin: { readonly generation: number };
   readonly move: Moved;
+  readonly prove: Proved;
+  readonly bury: { readonly ended: number };
+  readonly destroy: object;
   readonly forget: object;
+}
+
+export interface Proved extends Pick<Moved, 'failed' | 'next'> {
+  /** Custodians of whom every key opened. */
+  readonly proved: number;
 }
 
 export interface Moved {

@@ -40,6 +40,11 @@ const selectNext = statement<{ custodian_id: string }>(
             WHERE g.custodian_id = k.custodian_id AND g.marked AND g.state = 'live'))
     ORDER BY k.custodian_id LIMIT $5`,
 );
+const selectBehind = statement<{ custodian_id: string }>(
+  'vault.prove.next',
+  `SELECT DISTINCT custodian_id::text AS custodian_id, custodian_id AS id FROM public.custodian_key
+    WHERE organisation_id = $1 AND state = 'live' AND custodian_id > $2 ORDER BY id LIMIT $3`,
+);
 const selectGroups = statement<RawRow & { marked: boolean }>(
   'vault.move.groups',
   `SELECT g.custodian_id AS owner, g.group_no, g.key_id, g.version, g.state, g.wrap, g.parent_version, g.marked
@@ -119,6 +124,15 @@ export async function nextToMove(
   const { organisation, generation, after, marked, limit } = asked;
   const values = [organisation, generation, after, marked, limit];
   return (await selectNext.rows(client, values)).map(({ custodian_id: id }) => id);
+}
+
+/** The next custodians who have a live key. */
+export async function custodiansBehind(
+  client: Queryable,
+  asked: { readonly organisation: string; readonly after: string; readonly limit: number },
+): Promise<string[]> {
+  const values = [asked.organisation, asked.after, asked.limit];
+  return (await selectBehind.rows(client, values)).map(({ custodian_id: id }) => id);
 }
 
 export interface LiveGroup extends GroupRow {

@@ -8,6 +8,7 @@ import { readEvents, withEvents } from '../../ledger/event/inbox.store.ts';
 import { assertLease } from '../../platform/jobs/lease.store.ts';
 import type { GenerationAnswers, GenerationStep, Moved } from '../keys/generation-steps.ts';
 import { grantAgeMsMax, grantAheadMsMax } from '../keys/grant-rules.ts';
+import { bury, destroy, prove } from './end-generation.ts';
 import {
   type MovedRows,
   nextToMove,
@@ -44,6 +45,9 @@ const steps: {
 } = {
   begin,
   move: (deps, step) => deps.tree.alone(() => move(deps, step)),
+  prove: (deps, step) => deps.tree.alone(() => prove(deps, step)),
+  bury: (deps, step) => deps.tree.alone(() => bury(deps, step)),
+  destroy: (deps, step) => deps.tree.alone(() => destroy(deps, step)),
   forget: ({ tree }, { custodians }) => {
     tree.forget(new Set(custodians));
     return Promise.resolve({});

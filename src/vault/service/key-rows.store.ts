@@ -91,7 +91,8 @@ const insertCustodianKey = statement(
   'vault.custodian-key.insert',
   `INSERT INTO public.custodian_key
      (custodian_id, version, generation, organisation_id, key_id, state, wrap, event_id)
-   VALUES ($1, $2, $3, $4, $5, 'live', $6, $7)`,
+   SELECT $1, $2, $3, $4, $5, 'live', $6, $7 FROM public.kek_generation
+    WHERE organisation_id = $4 AND generation = $3 AND state = 'live' FOR SHARE`,
 );
 const selectSlotKeys = statement<RawRow>(
   'vault.slot-key.select',
@@ -203,13 +204,14 @@ export async function readCustodianKeys(
   };
 }
 
+/** @throws PostsealError `store.conflict` if the row is there or its generation does not live any more. */
 export async function addCustodianKey(
   client: Queryable,
   organisationId: string,
   row: KekWrappedRow,
   event: string,
 ): Promise<void> {
-  await insertCustodianKey.run(client, [
+  const added = await insertCustodianKey.run(client, [
     row.owner,
     row.version,
     row.generation,
@@ -218,6 +220,7 @@ export async function addCustodianKey(
     row.wrap ?? null,
     event,
   ]);
+  if (added !== 1) throw new PostsealError('store.conflict', { what: 'generation' });
 }
 
 export async function addSlotKeys(

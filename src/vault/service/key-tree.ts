@@ -95,6 +95,11 @@ export class KeyTree {
       batch.end();
     }
     await this.#exclusively(() => this.#makeCustodian(custodian));
+    // Not made if another key service began a generation at the same moment: once more under that.
+    const { keys } = await readCustodianKeys(this.#deps.database.pool, [custodian]);
+    if (keys.length > 0) return;
+    await this.#deps.root.refresh();
+    await this.#exclusively(() => this.#makeCustodian(custodian));
   }
 
   /** Forgets all keys. */

@@ -66,6 +66,19 @@ test(
 );
 
 test(
+  'a generation is destroyed by several officers only, and erasures are listed',
+  async () => {
+    expect(await json('key', 'erasures')).toEqual([]);
+    const live = await home.run(['key', 'destroy', '2']);
+    expect([live.code, live.stderr]).toEqual([1, expect.stringContaining('not retired')]);
+    const alone = await home.run(['key', 'destroy', '1']);
+    expect([alone.code, alone.stderr]).toEqual([1, expect.stringContaining('too few persons')]);
+    expect(await json('key', 'generations')).toMatchObject([{ state: 'retired' }, {}]);
+  },
+  startMs,
+);
+
+test(
   'the auditor sees generations and makes none, which is recorded',
   async () => {
     await home.signIn('auditadmin');

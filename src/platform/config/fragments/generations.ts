@@ -10,6 +10,11 @@ export const generationsFragment: ConfigFragment = {
       0,
       366,
     ),
+    graceDays: whole(
+      'Days after its retirement in which a generation cannot be destroyed. At least 1 when production is true.',
+      0,
+      366,
+    ),
     officers: objectOf('Who must agree that the key of a generation is destroyed.', {
       needed: whole(
         'How many key custodians must grant it, the one who proposes not counted.',
@@ -19,5 +24,5 @@ export const generationsFragment: ConfigFragment = {
       of: whole('How many key custodians there must be at least.', 1, 64),
     }),
   }),
-  defaults: { days: 7, officers: { needed: 2, of: 3 } },
+  defaults: { days: 7, graceDays: 7, officers: { needed: 2, of: 3 } },
 };
