@@ -33,6 +33,12 @@ export interface KekWrappedRow extends WrappedKeyRow {
   readonly generation: number;
 }
 
+/** One wrap of one version of a custodian key. */
+export interface CustodianKeyRow extends KekWrappedRow {
+  /** It is the live one, or something still hangs under its version. */
+  readonly needed: boolean;
+}
+
 /** Wrapped by a custodian key of `parentVersion`. */
 export interface ChildRow extends WrappedKeyRow {
   readonly parentVersion: number;
@@ -81,11 +87,15 @@ const insertOrganisationKey = statement(
      (organisation_id, slot, version, generation, key_id, state, wrap, event_id)
    VALUES ($1, $2, $3, $4, $5, 'live', $6, $7)`,
 );
-const selectCustodianKeys = statement<RawRow>(
+// A retired version is needed while a group key hangs under it: opening it for nothing would cost a call of the
+// token for each custodian, until its generation is destroyed.
+const selectCustodianKeys = statement<RawRow & { needed: boolean }>(
   'vault.custodian-key.select',
-  `SELECT custodian_id AS owner, key_id, version, state, wrap, generation
-     FROM public.custodian_key WHERE custodian_id = ANY ($1::uuid[])
-    ORDER BY custodian_id, version, generation`,
+  `SELECT k.custodian_id AS owner, k.key_id, k.version, k.state, k.wrap, k.generation,
+          (k.state = 'live' OR EXISTS (SELECT FROM public.group_key g
+            WHERE g.custodian_id = k.custodian_id AND g.parent_version = k.version AND g.wrap IS NOT NULL)) AS needed
+     FROM public.custodian_key k WHERE k.custodian_id = ANY ($1::uuid[])
+    ORDER BY k.custodian_id, k.version, k.generation`,
 );
 const insertCustodianKey = statement(
   'vault.custodian-key.insert',
@@ -192,14 +202,18 @@ export async function addOrganisationKey(
 export async function readCustodianKeys(
   client: Queryable,
   custodians: readonly string[],
-): Promise<{ keys: KekWrappedRow[]; slots: SlotRow[] }> {
+): Promise<{ keys: CustodianKeyRow[]; slots: SlotRow[] }> {
   const ids = uuidArray(custodians);
   const [keys, slots] = await Promise.all([
     selectCustodianKeys.rows(client, [ids]),
     selectSlotKeys.rows(client, [ids]),
   ]);
   return {
-    keys: keys.map((row) => ({ ...wrapped(row), generation: row.generation })),
+    keys: keys.map((row) => ({
+      ...wrapped(row),
+      generation: row.generation,
+      needed: row.needed,
+    })),
     slots: slots.map((row) => ({ ...child(row), slot: row.slot })),
   };
 }

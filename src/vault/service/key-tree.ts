@@ -16,7 +16,7 @@ import {
   readCustodianKeys,
   readGroupKeys,
   type GroupRow,
-  type KekWrappedRow,
+  type CustodianKeyRow,
   type SlotRow,
 } from './key-rows.store.ts';
 import { newChild, openChild, openGroup } from './child-key.ts';
@@ -168,14 +168,14 @@ export class KeyTree {
   }
 
   async #openCustodian(
-    rows: readonly KekWrappedRow[],
+    rows: readonly CustodianKeyRow[],
     slots: readonly SlotRow[],
   ): Promise<CustodianKeys> {
     const versions = new Map(rows.map((row) => [row.version, row]));
     const keys: { key: ParentKey; live: boolean }[] = [];
     for (const [version, { owner, keyId, state }] of versions) {
       const wraps = rows.filter((row) => row.version === version && row.state !== 'destroyed');
-      if (wraps.length === 0) continue;
+      if (!wraps.some(({ needed }) => needed)) continue;
       const key = await this.#deps.root.unwrap('custodian-key', wraps);
       keys.push({ key: new ParentKey(owner, keyId, version, key), live: state === 'live' });
     }

@@ -115,6 +115,23 @@ describe('after an erasure', () => {
     expect(opened.filter((one) => one instanceof Error)).toEqual([]);
   });
 
+  test('a custodian costs one call of the token, also while the old generation is there', async () => {
+    await run.stage.restartKeys();
+    const { keyStore } = run.stage;
+    const unwrap = keyStore.unwrap.bind(keyStore);
+    let calls = 0;
+    keyStore.unwrap = (...asked) => {
+      calls += 1;
+      return unwrap(...asked);
+    };
+    try {
+      expect(await run.unreadable(left.slice(0, 3))).toEqual([]);
+    } finally {
+      keyStore.unwrap = unwrap;
+    }
+    expect(calls).toBe(1);
+  });
+
   test('once more does nothing and says nothing in the ledger', async () => {
     const ends = () =>
       run.rows(
