@@ -138,7 +138,7 @@ async function compact(deps: NodeJobsDeps, db: Database, check: () => void): Pro
   if (result.damaged > 0) {
     deps.alerts.raise({ code: 'integrity.pack', fields: { findings: result.damaged } });
   }
-  deps.log.info('archive.compacted', { ...result });
+  deps.log.info('archive.pack.compacted', { ...result });
 }
 
 /** Makes the next generation when the live one is old enough, and goes on with what a switch left undone. */

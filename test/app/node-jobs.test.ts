@@ -104,7 +104,7 @@ test('the nightly job deletes a pack of which nothing lives', async () => {
   for (let tries = 0; packs().length > 0 && tries < 600; tries += 1) await sleep(50);
   expect(packs()).toEqual([]);
   expect((await node.events()).some(({ op }) => op === 'pack.removed')).toBe(true);
-  expect(log.entries.some(({ event }) => event === 'archive.compacted')).toBe(true);
+  expect(log.entries.some(({ event }) => event === 'archive.pack.compacted')).toBe(true);
 });
 
 test('the hourly job makes the next key generation when the live one is old enough', async () => {

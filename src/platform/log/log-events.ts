@@ -9,7 +9,7 @@ export const logEvents = {
   'alert.state.repeated': 'An alert that is still open was raised again.',
   'api.connection.failed': 'A connection to the API broke.',
   'api.request.failed': 'A request to the API ended in an unexpected error.',
-  'archive.compacted': 'Packs that are mostly dead were emptied or deleted.',
+  'archive.pack.compacted': 'Packs that are mostly dead were emptied or deleted.',
   'archive.discard.failed': 'The file of a large message that nobody needs could not be deleted.',
   'backup.ship.failed': 'What is new did not get into the backup; it is tried again.',
   'config.file.loaded': 'The configuration was loaded.',
