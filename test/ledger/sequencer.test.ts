@@ -100,14 +100,32 @@ describe('createSequencer', () => {
       await ledger.record(drafts(50));
     }
     while ((await inboxAgeMs(db.database.pool)) > 0) await sleep(5);
-    const leader = a.status().leader ? a : b;
-    await leader.publish();
+    // One whose connection was just killed may still think that it leads; it then says so.
+    const [first, second] = a.status().leader ? [a, b] : [b, a];
+    await first.publish().catch((error: unknown) => {
+      expect(error).toMatchObject({ code: 'ledger.stalled' });
+      return second.publish();
+    });
     const report = await ledger.verify();
     expect(report.findings).toEqual([]);
     const { rows } = await db.database.pool.query(
       "SELECT count(*)::int AS n FROM audit_log WHERE op LIKE 'm%'",
     );
     expect(rows).toEqual([{ n: 260 }]);
+  });
+
+  test('a leader that lost the lead unnoticed refuses to publish', async () => {
+    const old = startSequencer({ pollMs: 3_600_000 });
+    while (!old.status().leader) await sleep(5);
+    await old.publish();
+    const next = startSequencer();
+    await db.database.pool.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%sequencer' AND datname = current_database()",
+    );
+    while (!next.status().leader) await sleep(5);
+    await ledger.record(drafts(3));
+    await expect(old.publish()).rejects.toMatchObject({ code: 'ledger.stalled' });
+    expect(await next.publish()).toBeGreaterThanOrEqual(3);
   });
 
   test('a leader that was paused cannot write once another has taken a term', async () => {

@@ -125,6 +125,11 @@ class SequencerLoop implements Sequencer {
       await this.#leadOnce();
       if (this.#goesOn()) await this.#wake.wait(seen, this.#options.retryMs);
     }
+    this.#refuseWaiters();
+  }
+
+  /** Another process leads, or none will here: a checkpoint that is asked for would never come. */
+  #refuseWaiters(): void {
     const gone = new PostsealError('ledger.stalled', { what: 'sequencer' }, this.#failed);
     for (const waiter of this.#waiters.splice(0)) waiter.reject(gone);
   }
@@ -138,7 +143,8 @@ class SequencerLoop implements Sequencer {
     try {
       lead = await becomeLeader(this.#deps, this.#options);
       this.#lead = lead;
-      if (lead !== undefined) await this.#whileLeading(lead);
+      if (lead === undefined) this.#refuseWaiters();
+      else await this.#whileLeading(lead);
     } catch (error) {
       this.#report(error);
     } finally {
