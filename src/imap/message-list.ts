@@ -1,7 +1,7 @@
 // Messages of a view that a command means, ascending: eight bytes each, since a command may mean half a
 // million, and objects only for those that are handled just now.
 import type { Uid } from '../kernel/ids.ts';
-import { countRanges, type Ranges } from './wire/ranges.ts';
+import { countRanges, type Ranges, rangesOfSorted } from './wire/ranges.ts';
 
 /** A message of the view: its index in the snapshot, its sequence number less one. */
 export interface ViewMessage {
@@ -69,6 +69,16 @@ export class MessageList {
 
   uids(from = 0, to = this.length): Uid[] {
     return Array.from(this.#uids.subarray(from, to)) as Uid[];
+  }
+
+  /** Their uids. */
+  uidRanges(): Ranges {
+    return rangesOfSorted(this.#uids);
+  }
+
+  /** Their sequence numbers. */
+  numberRanges(): Ranges {
+    return rangesOfSorted(this.#indexes).map(({ low, high }) => ({ low: low + 1, high: high + 1 }));
   }
 
   filter(keep: (index: number) => boolean): MessageList {

@@ -37,7 +37,7 @@ export async function tellSearch(session: Session, result: SearchResult): Promis
     ...(returns.min && first !== undefined ? { min: number(first) } : {}),
     ...(returns.max && last !== undefined ? { max: number(last) } : {}),
     ...(returns.count ? { count: found.length } : {}),
-    ...(returns.all ? { all: rangesOfSorted([...mapped(found, number)]) } : {}),
+    ...(returns.all ? { all: result.uid ? found.uidRanges() : found.numberRanges() } : {}),
     ...(highest === null ? {} : { modSeq: highest }),
   });
 }
@@ -47,7 +47,8 @@ export function savedBy(result: SearchResult): Ranges {
   const { returns, found } = result;
   const onlyEdges =
     returns !== null && (returns.min || returns.max) && !returns.all && !returns.count;
-  return rangesOfSorted([...mapped(onlyEdges ? edges(found, returns) : found, ({ uid }) => uid)]);
+  if (!onlyEdges) return found.uidRanges();
+  return rangesOfSorted(edges(found, returns).map(({ uid }) => uid));
 }
 
 function edges(found: MessageList, returns: SearchReturn): readonly ViewMessage[] {
@@ -57,13 +58,6 @@ function edges(found: MessageList, returns: SearchReturn): readonly ViewMessage[
     ...(returns.max && last !== undefined ? [last] : []),
   ];
   return out.length === 2 && first?.index === last?.index ? out.slice(0, 1) : out;
-}
-
-function* mapped(
-  messages: Iterable<ViewMessage>,
-  number: (message: ViewMessage) => number,
-): Generator<number> {
-  for (const message of messages) yield number(message);
 }
 
 async function tellPlain(

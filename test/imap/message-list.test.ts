@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { MessageList } from '../../src/imap/message-list.ts';
-import { rangesOfSorted } from '../../src/imap/wire/ranges.ts';
+import { numbersOf, rangesOfSorted } from '../../src/imap/wire/ranges.ts';
 
 describe('MessageList', () => {
   test('holds what an array would hold', () => {
@@ -24,6 +24,8 @@ describe('MessageList', () => {
           expect(list.last).toEqual(plain.at(-1));
           expect(list.slice(1, 4)).toEqual(plain.slice(1, 4));
           expect(list.uids()).toEqual(plain.map(({ uid }) => uid));
+          expect([...numbersOf(list.uidRanges())]).toEqual(plain.map(({ uid }) => uid));
+          expect([...numbersOf(list.numberRanges())]).toEqual(plain.map(({ index }) => index + 1));
           expect([...list.filter((index) => index % 2 === 0)]).toEqual(
             plain.filter(({ index }) => index % 2 === 0),
           );
