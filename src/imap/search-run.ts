@@ -14,6 +14,7 @@ import {
   type SearchedMessage,
   type SearchNeed,
   searchNeed,
+  textBytesOf,
 } from './query/index.ts';
 import { oneAhead } from './read-ahead.ts';
 import { largeBytesMin } from './search-pool.ts';
@@ -147,7 +148,7 @@ async function searchBodies(session: Session, stage: Stage, grants: SearchGrants
       if (candidate === undefined) break;
       const body = searched.get(session, recordOf(candidate));
       if (body === undefined) block.push(candidate);
-      else settle({ ...candidate, known: { ...candidate.known, body } }, stage, []);
+      else settleBody(session, candidate, body, stage);
       if (slice.isUsedUp) await slice.rest();
     }
     return block;
@@ -158,7 +159,7 @@ async function searchBodies(session: Session, stage: Stage, grants: SearchGrants
       if (body === undefined) continue;
       const whole = bytes[place] ?? (await body.read(0, body.size));
       const known = { ...candidate.known, body: whole };
-      if (whole.length <= largeBytesMin) settle({ ...candidate, known }, stage, []);
+      if (whole.length <= largeBytesMin) settleBody(session, candidate, whole, stage);
       else if (await session.deps.searches.evaluate(stage.key, known)) {
         stage.found[candidate.message.index] = 1;
       }
@@ -166,6 +167,11 @@ async function searchBodies(session: Session, stage: Stage, grants: SearchGrants
     assertOpen(session);
     await nextTurn();
   }
+}
+
+function settleBody(session: Session, candidate: Candidate, body: Uint8Array, stage: Stage): void {
+  settle({ ...candidate, known: { ...candidate.known, body } }, stage, []);
+  session.deps.searched.grown(session, recordOf(candidate), textBytesOf(body));
 }
 
 function settle(candidate: Candidate, stage: Stage, undecided: Candidate[]): void {

@@ -3,8 +3,6 @@
 // search made of a body (query/body-haystack.ts) hangs on its bytes, so it stays and goes with them.
 import { dekCacheMsMax } from '../vault/keys/dek-cache.ts';
 
-/** Bytes, decoded text, text without markup. */
-const textsFactor = 3;
 const entryBytes = 512;
 
 export interface SearchedBodiesOptions {
@@ -18,7 +16,7 @@ interface Entry {
   readonly session: object;
   readonly record: string;
   readonly body: Uint8Array;
-  readonly bytes: number;
+  bytes: number;
   readonly until: number;
 }
 
@@ -42,7 +40,7 @@ export class SearchedBodies {
     return this.#flushes;
   }
 
-  /** Accounted memory. */
+  /** Accounted memory: bodies and what searching made of them. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -53,7 +51,7 @@ export class SearchedBodies {
   }
 
   put(session: object, record: string, body: Uint8Array, flushes: number): void {
-    const bytes = body.length * textsFactor + entryBytes;
+    const bytes = body.length + entryBytes;
     if (flushes !== this.#flushes) return;
     if (this.#bytes + bytes > this.#options.bytesMax) this.#sweep();
     if (this.#bytes + bytes > this.#options.bytesMax) return;
@@ -67,6 +65,16 @@ export class SearchedBodies {
     records.set(record, entry);
     this.#entries.add(entry);
     this.#bytes += bytes;
+  }
+
+  /** What searching made of the body takes `textBytes`; if there is no room for it, the body goes. */
+  grown(session: object, record: string, textBytes: number): void {
+    const entry = this.#sessions.get(session)?.get(record);
+    if (entry === undefined) return;
+    const bytes = entry.body.length + entryBytes + textBytes;
+    this.#bytes += bytes - entry.bytes;
+    entry.bytes = bytes;
+    if (this.#bytes > this.#options.bytesMax) this.#drop(entry);
   }
 
   /** The session is over. */

@@ -73,6 +73,23 @@ describe('SearchedBodies', () => {
     expect(searched.bytes).toBeLessThan(20_000);
   });
 
+  test('what searching makes of a body counts too, and a body without room for it goes', () => {
+    const searched = create(20_000);
+    searched.put(mine, 'r1', Buffer.alloc(1_000), 0);
+    searched.put(mine, 'r2', Buffer.alloc(1_000), 0);
+    const held = searched.bytes;
+    searched.grown(mine, 'r1', 4_000);
+    searched.grown(mine, 'r1', 5_000);
+    expect(searched.bytes).toBe(held + 5_000);
+    searched.grown(mine, 'r2', 15_000);
+    expect(searched.get(mine, 'r2')).toBeUndefined();
+    expect(searched.get(mine, 'r1')).toBeDefined();
+    expect(searched.bytes).toBeLessThanOrEqual(20_000);
+    searched.grown(mine, 'r9', 1);
+    searched.forget(mine);
+    expect(searched.bytes).toBe(0);
+  });
+
   test('the same body again counts once', () => {
     const searched = create();
     searched.put(mine, 'r1', Buffer.alloc(1_000), 0);

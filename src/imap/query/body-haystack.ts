@@ -20,6 +20,11 @@ export class BodyHaystack {
     this.#rest = texts;
   }
 
+  /** Octets that the texts made so far take, at most. */
+  get bytes(): number {
+    return this.#made.reduce((sum, text) => sum + text.bytes, 0);
+  }
+
   /** True if a text, folded, holds the folded `needle`. */
   has(needle: string): boolean {
     if (this.#made.some((text) => text.has(needle))) return true;
@@ -43,6 +48,11 @@ export function bodyHaystack(bytes: Uint8Array, structure: MessageStructure): Bo
 /** MIME headers of all parts below the message itself: TEXT looks there too. */
 export function partHeaderHaystack(bytes: Uint8Array, structure: MessageStructure): BodyHaystack {
   return kept(partHeaders, bytes, () => partHeaderTexts(bytes, structure));
+}
+
+/** Octets of memory that the texts of `bytes` take so far, at most. */
+export function bodyHaystackBytes(bytes: Uint8Array): number {
+  return (bodies.get(bytes)?.bytes ?? 0) + (partHeaders.get(bytes)?.bytes ?? 0);
 }
 
 function kept(

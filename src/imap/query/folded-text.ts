@@ -16,6 +16,11 @@ export class FoldedText {
     this.#text = text;
   }
 
+  /** Octets of memory at most: a string has one or two a character. */
+  get bytes(): number {
+    return 2 * (this.#text.length + (this.#folded?.length ?? 0));
+  }
+
   has(needle: string): boolean {
     if (this.#folded !== undefined || !ascii.test(needle)) {
       this.#folded ??= fold(this.#text);

@@ -33,6 +33,13 @@ export class HeaderHaystack {
     });
   }
 
+  /** Octets of memory that its texts take, at most. */
+  get bytes(): number {
+    const characters = (field: FoldedField): number =>
+      field.name.length + field.raw.length + field.folded.length + field.value.length;
+    return this.#fields.reduce((sum, field) => sum + 2 * characters(field), 0);
+  }
+
   /** True if a field `name` (lower case) holds the folded needle; the empty one asks for the field. */
   has(name: string, needle: string): boolean {
     return this.#fields.some((field) => field.name === name && field.value.includes(needle));
@@ -73,6 +80,9 @@ export function fullHaystack(body: Uint8Array, structure: MessageStructure): Hea
   }
   return found;
 }
+
+/** Octets of memory that `fullHaystack` has cost for `body`, at most. */
+export const fullHaystackBytes = (body: Uint8Array): number => ofBody.get(body)?.bytes ?? 0;
 
 /** False if the header was over the parser's limit, so that the cell may lack fields. */
 export const cellIsComplete = ({ structure }: SearchedMetadata): boolean =>
