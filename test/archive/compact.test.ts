@@ -2,7 +2,7 @@
 // is gone from the disk; what may still be written to or read from is left alone.
 import { spawnSync } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { readdirSync, utimesSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -104,32 +104,46 @@ describe('compaction', () => {
     await expectWhole();
   });
 
-  test('a damaged body stays where it is and is counted', async () => {
-    await newPack(3);
+  test('a damaged body stays where it is and is counted; its neighbours move, once', async () => {
+    const writer = await stage.process();
+    const records: StoredRecord[] = [];
+    for (let i = 0; i < 6; i += 1) {
+      const bytes = randomBytes(2_000);
+      const record = await writer.take(custodian, bytes);
+      if (i >= 4) living.push({ record, bytes });
+      records.push(record);
+    }
+    await writer.store.close();
+    for (const record of records.slice(0, 4)) await node.shred(record);
     age(day);
-    const { record } = living.at(-1)!;
-    const { rows } = await db.database.pool.query<{ pack: string; at: number }>(
-      'SELECT pack_id::text AS pack, pack_offset::int AS at FROM content WHERE content_id = $1',
-      [record.contentId],
-    );
-    const read = node.store.read.bind(node.store);
-    const flipped = {
-      ...node.store,
-      read: async (...place: Parameters<typeof read>) => {
-        const bytes = await read(...place);
-        bytes[7]! ^= 1;
-        return bytes;
-      },
+    const [, damaged] = records.slice(4);
+    const placeOf = async (): Promise<{ pack: string; at: number }> => {
+      const { rows } = await db.database.pool.query<{ pack: string; at: number }>(
+        'SELECT pack_id::text AS pack, pack_offset::int AS at FROM content WHERE content_id = $1',
+        [damaged!.contentId],
+      );
+      return rows[0]!;
     };
-    const clock = { now: () => Date.now() as UnixMs };
-    const deps = { db: db.database, committer: node.committer, clock, startedAt: clock.now() };
-    const result = await compactPacks({ ...deps, store: flipped }, compactDefaults);
-    expect(result).toMatchObject({ moved: 0, damaged: 1 });
-    const after = await db.database.pool.query<{ pack: string; at: number }>(
-      'SELECT pack_id::text AS pack, pack_offset::int AS at FROM content WHERE content_id = $1',
-      [record.contentId],
-    );
-    expect(after.rows).toEqual(rows);
+    const place = await placeOf();
+    const path = join(stage.packs, place.pack.slice(0, 2), `${place.pack}.pack`);
+    const whole = readFileSync(path);
+    const bad = Buffer.from(whole);
+    bad[place.at + 100]! ^= 1;
+    const write = (bytes: Buffer): void => {
+      chmodSync(path, 0o600);
+      writeFileSync(path, bytes);
+    };
+    write(bad);
+    age(day);
+    expect(await run()).toMatchObject({ moved: 1, damaged: 1 });
+    const bytesOfAll = (): number =>
+      packs().reduce((sum, name) => sum + statSync(join(stage.packs, name)).size, 0);
+    const before = bytesOfAll();
+    age(day);
+    expect(await run()).toMatchObject({ moved: 0, damaged: 1 });
+    expect(bytesOfAll()).toBeLessThanOrEqual(before);
+    expect(await placeOf()).toEqual(place);
+    write(whole);
     await expectWhole();
   });
 
