@@ -232,6 +232,7 @@ describe('frames', () => {
   test.each([
     ['garbage\n', 'not JSON'],
     ['{"key":1}\n', 'wrong members'],
+    ['null\n', 'no object'],
     ['{"key":"a","size":-1,"folder":"INBOX","flags":[]}\n', 'a negative size'],
     ['{"key":"a","size":5,"folder":"INBOX","flags":[]}\nabc', 'cut off'],
   ])('%j is refused: %s', async (text) => {
@@ -240,6 +241,20 @@ describe('frames', () => {
       const frames = readFrames(stream(), { sizeMax: 100, wholeMax });
       await expect(whole(frames)).rejects.toMatchObject({ code: 'usage' });
     }
+  });
+
+  test.each([
+    [Date.parse('1969-07-20T20:17:40Z'), true],
+    [Date.parse('9999-12-31T23:59:59Z'), true],
+    [Date.parse('9999-12-31T23:59:59Z') + 1_000, false],
+    [Date.parse('-000001-12-31T00:00:00Z'), false],
+    [Number.MAX_SAFE_INTEGER, false],
+    [1.5, false],
+  ])('a date that no client could be told is as good as none: %d', async (internalDate, kept) => {
+    const head = { key: 'a', size: 0, folder: 'INBOX', flags: [], internalDate };
+    const stream = chunked(Buffer.from(`${JSON.stringify(head)}\n`), 100);
+    const [read] = await whole(readFrames(stream, { sizeMax: 100, wholeMax: 100 }));
+    expect(read?.head.internalDate).toBe(kept ? internalDate : undefined);
   });
 
   test('a large item that is let go, at its beginning or within, is skipped to its end', async () => {

@@ -66,6 +66,11 @@ test('goes on behind an item that cannot be stored, and says at its end that the
   expect(results.map(({ status }) => status)).toEqual(['stored', 'failed', 'stored']);
 });
 
+test('that finds nothing has not succeeded, as its client says too', async () => {
+  expect(await run([])).toEqual([]);
+  expect((await node.events()).at(-1)).toMatchObject({ op: 'import.ended', out: 'failure' });
+});
+
 describe('an import that does not come to its end', () => {
   const item = Buffer.from('Subject: before the break\r\n\r\n');
   const head = { key: '#0', size: item.length, folder: 'INBOX', flags: [] };
@@ -97,6 +102,24 @@ describe('an import that does not come to its end', () => {
     await left.return(undefined);
     const ended = (await endings()).slice(before);
     expect(ended.map(({ out }) => out)).toEqual(['failure', 'failure']);
+  });
+
+  test('ends after the last item that it stored, and counts every one', async () => {
+    const before = (await node.events()).length;
+    const broken = (async function* () {
+      for (let i = 0; i < 12; i += 1) {
+        const bytes = Buffer.from(`Subject: before the break ${i}\r\n\r\n`);
+        yield* frameItem({ head: { ...head, key: `#${i}`, size: bytes.length }, bytes });
+      }
+      await Promise.resolve();
+      throw new Error('the client is gone');
+    })();
+    const lines = runImport(deps(), { account, actor, stream: broken });
+    await expect(lines.next()).rejects.toThrow('the client is gone');
+    const events = (await node.events()).slice(before);
+    expect(events.filter(({ op }) => op === 'mail.imported')).toHaveLength(12);
+    expect(events.at(-1)?.op).toBe('import.ended');
+    expect((await endings()).at(-1)).toMatchObject({ out: 'failure', f: { stored: 12 } });
   });
 
   test('since the account does not open, has an end too', async () => {

@@ -11,7 +11,6 @@ import type { Actor } from '../../ledger/event/draft.ts';
 import type { Account, AccountView, MailboxService } from '../../mailbox/types.ts';
 import type { Database } from '../../platform/postgres/database.ts';
 import type { KeyClient } from '../../vault/keys/types.ts';
-
 import { importedPart, wasImported } from './import-item.store.ts';
 import { type IncomingItem, LargeBody, readFrames } from './read-frames.ts';
 
@@ -184,25 +183,32 @@ async function answerItem(run: Run, item: IncomingItem, turn: Turn): Promise<Imp
   }
 }
 
-/** Runs `answer` over the items, some at a time; results come in the order of the items. */
+/**
+ * Runs `answer` over the items, some at a time; results come in the order of the items. However it ends,
+ * nothing is under way any more afterwards: what is being committed then cannot be called back.
+ */
 async function* inParallel(
   items: AsyncIterable<IncomingItem>,
   answer: (item: IncomingItem, turn: Turn) => Promise<ImportResult>,
 ): AsyncGenerator<ImportResult> {
   const waiting: Promise<ImportResult>[] = [];
   let come: Promise<unknown> = Promise.resolve();
-  for await (const item of items) {
-    const first = waiting.length < concurrency ? undefined : waiting.shift();
-    if (first !== undefined) yield await first;
-    const { promise, resolve } = Promise.withResolvers<undefined>();
-    const pass = (): void => resolve(undefined);
-    const result = answer(item, { come, pass });
-    come = promise;
-    // A failure is taken up where the result is awaited, in its turn.
-    result.catch(() => undefined);
-    waiting.push(result);
+  try {
+    for await (const item of items) {
+      const first = waiting.length < concurrency ? undefined : waiting.shift();
+      if (first !== undefined) yield await first;
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      const pass = (): void => resolve(undefined);
+      const result = answer(item, { come, pass });
+      come = promise;
+      // A failure is taken up where the result is awaited, in its turn.
+      result.catch(() => undefined);
+      waiting.push(result);
+    }
+    for (const result of waiting) yield await result;
+  } finally {
+    await Promise.allSettled(waiting);
   }
-  for (const result of waiting) yield await result;
 }
 
 /**
@@ -243,11 +249,14 @@ export async function* runImport(
     const folders = new Map<string, Promise<MailboxId>>();
     const run: Run = { deps, account, view, actor, tagKey, folders, seen: new Map() };
     const items = readFrames(input.stream, { sizeMax: deps.messageBytesMax, wholeMax });
-    for await (const result of inParallel(items, (item, turn) => answerItem(run, item, turn))) {
+    // Counted when it is known and not when it is told: who left is told nothing any more.
+    yield* inParallel(items, async (item, turn) => {
+      const result = await answerItem(run, item, turn);
       counts[result.status] += 1;
-      yield result;
-    }
-    if (counts.failed === 0) outcome = 'success';
+      return result;
+    });
+    // An import that found nothing has not done what it was run for; its client ends with `import.empty`.
+    if (counts.failed === 0 && counts.stored + counts.present > 0) outcome = 'success';
   } finally {
     view?.close();
     const fields = { started, ...counts };

@@ -17,6 +17,9 @@ export interface FrameLimits {
 }
 
 const headBytesMax = 65_536;
+/** Years of four digits: IMAP has no other (RFC 9051 §9 date-year), and no clock gives one. */
+const dateMin = Date.parse('0001-01-01T00:00:00Z');
+const dateMax = Date.parse('9999-12-31T23:59:59Z');
 
 const malformed = (reason: string, cause?: unknown): PostsealError =>
   new PostsealError('usage', { request: 'import frame', reason }, cause);
@@ -141,18 +144,23 @@ export async function* readFrames(
 }
 
 function parseHead(line: string): ImportHead {
-  let value: Partial<ImportHead> = {};
+  let value: Partial<ImportHead> | null = {};
   try {
-    value = JSON.parse(line) as Partial<ImportHead>;
+    value = JSON.parse(line) as Partial<ImportHead> | null;
   } catch (error) {
     throw malformed('no JSON', error);
   }
+  if (value === null) throw malformed('members');
   const { key, size, folder, flags, internalDate } = value;
   if (typeof key !== 'string' || typeof folder !== 'string' || !Array.isArray(flags)) {
     throw malformed('members');
   }
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) throw malformed('size');
-  const date = typeof internalDate === 'number' && Number.isSafeInteger(internalDate);
+  const date =
+    typeof internalDate === 'number' &&
+    Number.isSafeInteger(internalDate) &&
+    internalDate >= dateMin &&
+    internalDate <= dateMax;
   const names = flags.filter((flag) => typeof flag === 'string');
   return { key, size, folder, flags: names, ...(date ? { internalDate } : {}) };
 }
