@@ -8,7 +8,7 @@ import { outliveReaders } from './cli/output.ts';
 import { createSession } from './cli/session.ts';
 import type { Config } from './platform/config/config.ts';
 import { loadConfig } from './platform/config/load-config.ts';
-import { prepareRunFolder } from './platform/postgres/run-folder.ts';
+import { findRunFolder } from './platform/postgres/run-folder.ts';
 
 /** Value of `--name VALUE` or `--name=VALUE` before anything else is parsed. */
 function early(argv: readonly string[], name: string): string | undefined {
@@ -29,7 +29,7 @@ let loaded: Config | undefined;
 const config = (): Config => (loaded ??= loadConfig(configFile));
 
 const api = createApiClient({
-  socketPath: () => join(prepareRunFolder(config().home), 'api.sock'),
+  socketPath: () => join(findRunFolder(config().home), 'api.sock'),
   token: () => session.token(),
 });
 const session = createSession({ home: () => config().home, env: process.env, api: () => api });

@@ -162,10 +162,12 @@ function verbHelp(verb: Verb): string {
   return [usageOf(verb), `  ${verb.summary}.`, ...lines].join('\n');
 }
 
-/** Help where it is asked for, else a refusal; `words` name no command. */
+/** Help where it is asked for about something that exists, else a refusal; `words` name no command. */
 function withoutVerb(words: readonly string[], asked: boolean): ExitCode {
   const noun = verbs.some((verb) => verb.noun === words[0]) ? words[0] : undefined;
-  if (asked || words.length === 0) {
+  const [, second] = words;
+  const isNoun = noun !== undefined && (second === undefined || isGlobal(second));
+  if (words.length === 0 || (asked && isNoun)) {
     process.stdout.write(`${helpText(noun)}\n`);
     return exitCode.done;
   }

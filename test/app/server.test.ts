@@ -299,6 +299,10 @@ test('questions to the ledger that make no sense are told in words', async () =>
   expect(await asked('query', '--outcome', 'lost')).toBe(
     `${usage} (at=/outcome, finding=must be one of success, failure, denied)`,
   );
+  expect(await asked('query', '--op', 'import.over')).toBe(
+    `${usage} (op=import.over, finding=must be one of import.ended, import.started)`,
+  );
+  expect(await asked('query', '--op', 'nonsense')).toMatch(/must be one of access\.…,.* mail\.…/);
   expect(await asked('proof', 'last')).toBe(`${usage} (at=/seq, finding=must be a whole number)`);
   expect(await asked('proof', '999999999')).toMatch(
     /^1 .*the ledger does not have that many entries \(seq=999999999, entries=\d+\)$/,

@@ -1,7 +1,7 @@
 // The command line as a program: help from the registry, usage errors, exit codes, where output goes, and
 // passwords on a terminal. No server runs here; what needs one is in test/app/server.test.ts.
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -108,6 +108,7 @@ describe('help', () => {
     [['help', 'account', 'create'], '--password-stdin'],
     [['account', 'create', '-h'], '--password-stdin'],
     [['--home', home, 'help', 'doctor'], 'postseal doctor'],
+    [['--home', home, 'account', '-h'], 'postseal account create NAME'],
   ])('%j prints to standard output and ends with 0', async (args, part) => {
     const { code, stdout, stderr } = await run(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -144,6 +145,11 @@ describe('usage errors end with 2, say one line and a hint, and print no result'
     [['account']],
     [['account', 'frobnicate']],
     [['--frobnicate']],
+    [['frobnicate', '-h']],
+    [['help', 'frobnicate']],
+    [['account', 'frobnicate', '--help']],
+    [['--frobnicate', '--help']],
+    [['import', 'mbox', 'ann@example.com', 'any', '--line-ends', 'weird']],
     [['account', 'create']],
     [['account', 'create', 'ann@example.com']],
     [['account', 'show', 'a', 'b']],
@@ -166,6 +172,19 @@ describe('without a server', () => {
     const { code, stdout, stderr } = await run(['account', 'list', '--json']);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(/no server runs[^\n]*\npostseal: hint: .*npm start/);
+  });
+
+  test('a home that is not there is not made by a command that only asks', async () => {
+    const missing = join(home, 'missing');
+    const { code, stderr } = await run(['--home', missing, 'account', 'list']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('no server runs');
+    expect(existsSync(missing)).toBe(false);
+  });
+
+  test('a way of line ends that there is not is refused with those that there are', async () => {
+    const { stderr } = await run(['import', 'mbox', 'ann', 'any', '--line-ends', 'weird']);
+    expect(stderr).toMatch(/auto or keep/);
   });
 
   test('version and config check answer, also with options before the noun', async () => {

@@ -3,7 +3,7 @@ import type { Committer } from '../../archive/committer/types.ts';
 import { PostsealError } from '../../kernel/errors.ts';
 import type { Pseudonyms } from '../../ledger/event/actor-keys.store.ts';
 import type { Outcome } from '../../ledger/event/draft.ts';
-import { isEventName } from '../../ledger/event/registry.ts';
+import { eventNames, isEventName } from '../../ledger/event/registry.ts';
 import { ledgerProof } from '../../ledger/query/ledger-proof.ts';
 import { type LedgerFilter, type LedgerRow, queryLedger } from '../../ledger/query/query.store.ts';
 import { readHead } from '../../ledger/sequencer/sequencer.store.ts';
@@ -48,7 +48,9 @@ interface QueryInput {
 
 function filterOf(input: QueryInput): LedgerFilter {
   const { op, outcome, object, from, to, after, limit } = input;
-  if (op !== undefined && !isEventName(op)) throw new PostsealError('usage', { op });
+  if (op !== undefined && !isEventName(op)) {
+    throw new PostsealError('usage', { op, finding: `must be one of ${likely(op).join(', ')}` });
+  }
   return {
     ...(op === undefined ? {} : { op: [op] }),
     ...(outcome === undefined ? {} : { outcome }),
@@ -60,6 +62,14 @@ function filterOf(input: QueryInput): LedgerFilter {
     order: from === undefined && after === undefined ? 'newest' : 'oldest',
     limit: limit === undefined ? limitDefault : Number(limit),
   };
+}
+
+/** Events of the same kind, else the kinds that there are: all names would be a page. */
+function likely(op: string): readonly string[] {
+  const kindOf = (name: string): string => name.split('.')[0] ?? '';
+  const alike = eventNames.filter((name) => kindOf(name) === kindOf(op));
+  if (alike.length > 0) return alike;
+  return [...new Set(eventNames.map((name) => `${kindOf(name)}.…`))];
 }
 
 /** The pattern lets dates through that no calendar has. */

@@ -42,8 +42,9 @@ const readers: Readonly<Record<string, { reader: Reader; lineEnds: LineEnds; tex
 
 function lineEndsOf(call: CliCall, fallback: LineEnds): LineEnds {
   const given = call.option('line-ends') ?? fallback;
-  if (given !== 'auto' && given !== 'keep')
-    throw new PostsealError('usage', { option: 'line-ends' });
+  if (given !== 'auto' && given !== 'keep') {
+    throw new PostsealError('usage', { option: 'line-ends', finding: 'must be auto or keep' });
+  }
   return given;
 }
 

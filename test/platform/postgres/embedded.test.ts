@@ -8,6 +8,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +21,7 @@ import { acquireHomeLock, homeLockHolder } from '../../../src/platform/home/lock
 import { identifyProcess } from '../../../src/platform/home/process-identity.ts';
 import { startEmbeddedPostgres } from '../../../src/platform/postgres/embedded.ts';
 import type { EmbeddedEvent } from '../../../src/platform/postgres/embedded.ts';
-import { prepareRunFolder } from '../../../src/platform/postgres/run-folder.ts';
+import { findRunFolder, prepareRunFolder } from '../../../src/platform/postgres/run-folder.ts';
 import { processesIn } from '../../../src/platform/postgres/survivors.ts';
 
 // Real servers start and stop here, on machines that may be busy.
@@ -221,11 +222,22 @@ describe('acquireHomeLock', () => {
 describe('prepareRunFolder', () => {
   test('keeps the socket in the home, or in a short private folder when the path is too long', () => {
     const short = newHome('four');
+    expect(findRunFolder(short)).toBe(join(short, 'run'));
+    expect(existsSync(join(short, 'run'))).toBe(false);
     expect(prepareRunFolder(short)).toBe(join(short, 'run'));
     const folder = prepareRunFolder(join(root, 'x'.repeat(120)));
     expect(folder.startsWith(tmpdir())).toBe(true);
     expect(folder.length).toBeLessThan(90);
+    expect(findRunFolder(join(root, 'x'.repeat(120)))).toBe(folder);
     expect(statSync(folder).mode & 0o777).toBe(0o700);
     rmSync(folder, { recursive: true });
+  });
+
+  test('a place that is no folder of ours is refused by server and client', () => {
+    const home = newHome('five');
+    symlinkSync('/', join(home, 'run'));
+    for (const find of [prepareRunFolder, findRunFolder]) {
+      expect(() => find(home)).toThrow(expect.objectContaining({ code: 'home.not-writable' }));
+    }
   });
 });
