@@ -106,5 +106,5 @@ function check(argv: readonly string[]): number {
 }
 
 const [command, ...rest] = process.argv.slice(2);
-if (command === '--help') process.stdout.write(`${usage}\n`);
+if (command === '--help' || command === '-h') process.stdout.write(`${usage}\n`);
 else process.exitCode = command === 'open' ? openCommand(rest) : check(process.argv.slice(2));

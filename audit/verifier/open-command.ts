@@ -55,7 +55,7 @@ const options = {
   metadata: flag,
   out: text,
   json: flag,
-  help: flag,
+  help: { ...flag, short: 'h' },
 } as const;
 
 function parse(argv: readonly string[]) {

@@ -181,6 +181,13 @@ describe('a ledger of the real sequencer', () => {
     expect(JSON.parse(given.out)).toMatchObject({ verdict: 'clean', findings: [] });
   });
 
+  test.each([[['--help']], [['-h']], [['open', '--help']], [['open', '-h']]])(
+    'tells on standard output how it is used: %j',
+    (args) => {
+      expect(run(...args)).toEqual({ code: 0, out: expect.stringMatching(/^usage: /) });
+    },
+  );
+
   test('as npx postseal-verify, from any folder of the checkout, with the exit codes of the contract', () => {
     const npx = (...args: string[]): { code: number | null; out: string } => {
       const { status, stdout, stderr } = spawnSync('npx', ['--no', 'postseal-verify', ...args], {
