@@ -22,11 +22,13 @@ export function decodeError(payload: Buffer): PostsealError {
 }
 
 /** An error from its code and fields; integrity failures keep their class. */
-export function reviveError(code: string, fields: ErrorFields): PostsealError {
-  if (!Object.hasOwn(errorRegistry, code))
-    return new PostsealError('internal', { ...fields, code });
-  if (code.startsWith('integrity.')) {
-    return new IntegrityError(code as Extract<ErrorCode, `integrity.${string}`>, fields);
+export function reviveError(code: string, fields: ErrorFields, cause?: unknown): PostsealError {
+  if (!Object.hasOwn(errorRegistry, code)) {
+    return new PostsealError('internal', { ...fields, code }, cause);
   }
-  return new PostsealError(code as ErrorCode, fields);
+  if (code.startsWith('integrity.')) {
+    const known = code as Extract<ErrorCode, `integrity.${string}`>;
+    return new IntegrityError(known, fields, cause);
+  }
+  return new PostsealError(code as ErrorCode, fields, cause);
 }

@@ -42,6 +42,13 @@ export interface ToThread {
   readonly takes: ThreadOperations[ThreadOperation]['takes'];
 }
 
+/** What the log needs of an error that a module or the engine threw. */
+export interface ThreadCause {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string;
+}
+
 export type FromThread =
   | {
       readonly kind: 'done';
@@ -54,6 +61,8 @@ export type FromThread =
       readonly id: number;
       readonly code: string;
       readonly fields: ErrorFields;
+      /** Of what lay under it; an error that crosses a thread keeps no other trace. */
+      readonly cause: ThreadCause | undefined;
     }
   /** A call of the module has not come back long after its time. */
   | { readonly kind: 'hung' };

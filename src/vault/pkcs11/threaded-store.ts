@@ -8,6 +8,7 @@ import { reviveError } from '../keys/wire-error.ts';
 import type { Pkcs11StoreOptions } from './pkcs11-store.ts';
 import type {
   FromThread,
+  ThreadCause,
   ThreadOperation,
   ThreadOperations,
   ThreadOptions,
@@ -217,7 +218,8 @@ class ThreadedStore implements KeyStore {
       waiting?.resolve(message.gives);
       return;
     }
-    this.#end(message.id)?.reject(reviveError(message.code, message.fields));
+    const { id, code, fields, cause } = message;
+    this.#end(id)?.reject(reviveError(code, fields, cause && revivedCause(cause)));
   }
 
   #end(id: number): Waiting | undefined {
@@ -238,6 +240,11 @@ class ThreadedStore implements KeyStore {
     }
     this.#options.onHung?.();
   }
+}
+
+/** So that the log tells where in the thread it was. */
+function revivedCause({ name, message, stack }: ThreadCause): Error {
+  return Object.assign(new Error(message), { name, stack });
 }
 
 /** The same bytes as a Buffer. */

@@ -8,6 +8,7 @@ import type { EcdsaKey, KeyStore } from '../keys/key-store.ts';
 import { openPkcs11Store } from './pkcs11-store.ts';
 import type {
   FromThread,
+  ThreadCause,
   ThreadOperation,
   ThreadOperations,
   ThreadOptions,
@@ -107,9 +108,15 @@ function done(id: number, value: unknown): void {
 }
 
 function failed(id: number, error: unknown): void {
-  const { code, fields } =
-    error instanceof PostsealError ? error : new PostsealError('internal', {}, error);
-  answer({ kind: 'failed', id, code, fields });
+  const known = error instanceof PostsealError ? error : new PostsealError('internal', {}, error);
+  const { code, fields, cause } = known;
+  answer({ kind: 'failed', id, code, fields, cause: causeOf(cause) });
+}
+
+function causeOf(cause: unknown): ThreadCause | undefined {
+  if (!(cause instanceof Error)) return undefined;
+  const { name, message, stack = '' } = cause;
+  return { name, message, stack };
 }
 
 function answer(message: FromThread, transfer: ArrayBuffer[] = []): void {

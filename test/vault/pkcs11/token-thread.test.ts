@@ -7,6 +7,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import pkcs11js from 'pkcs11js';
+import type { PostsealError } from '../../../src/kernel/errors.ts';
 import { uuidV4 } from '../../../src/kernel/ids.ts';
 import type { EcdsaKey, KeyStore } from '../../../src/vault/keys/key-store.ts';
 import { loadProfile } from '../../../src/vault/pkcs11/profile.ts';
@@ -16,7 +17,7 @@ import {
 } from '../../../src/vault/pkcs11/threaded-store.ts';
 import { keyStoreContract } from '../../contract/key-store.contract.ts';
 import { buildFaultyModule, type Fault, type FaultyModule } from '../../harness/faulty-module.ts';
-import { describeWith, testIf } from '../../harness/needs.ts';
+import { describeIf, describeWith, testIf } from '../../harness/needs.ts';
 import { moduleOf, newKeysFolder, openTestToken } from '../../harness/token.ts';
 
 const organisation = uuidV4(randomBytes(16));
@@ -56,13 +57,10 @@ async function longestStop(work: () => Promise<unknown>): Promise<{ stop: number
 
 for (const profile of ['softhsm2', 'nss-softokn'] as const) {
   const present = moduleOf(profile) !== undefined;
-  (present ? describe : describe.skip)(
-    `${profile} in a thread${present ? '' : ' [skipped]'}`,
-    () => {
-      const folder = newKeysFolder();
-      keyStoreContract({ tokenClass: 'software-token', open: () => open(profile, folder) });
-    },
-  );
+  describeIf(present, `no ${profile}`, `${profile} in a thread`, () => {
+    const folder = newKeysFolder();
+    keyStoreContract({ tokenClass: 'software-token', open: () => open(profile, folder) });
+  });
 }
 
 const softhsm = moduleOf('softhsm2');
@@ -221,6 +219,18 @@ describeWith(['cc'], 'a device that hangs where there is no asynchronous call', 
       faulty.remove();
     },
   );
+});
+
+test('what lay under a failure comes out of the thread with it, so that a log can tell where it was', async () => {
+  const opening = open('softhsm2', newKeysFolder(), { module: '/nowhere/module.so' });
+  const failure = await opening.then(
+    () => undefined,
+    (error: unknown) => error as PostsealError,
+  );
+  expect(failure).toMatchObject({ code: 'key.token', fields: { call: 'load' } });
+  expect(failure?.cause).toBeInstanceOf(Error);
+  expect((failure?.cause as Error).message).toContain('/nowhere/module.so');
+  expect((failure?.cause as Error).stack).toContain('cryptoki.ts');
 });
 
 async function retried<T>(call: () => Promise<T>): Promise<T> {
