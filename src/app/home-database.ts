@@ -30,7 +30,7 @@ export function runningDatabaseUrl(config: Config): string {
 
 /** Without a target nothing would ever empty the spool. */
 function archivingOf({ home, backup }: Config): Readonly<Record<string, string>> {
-  return backup.directory === undefined ? {} : archiveSettings(home, backup.shipSeconds);
+  return backup.directory === undefined ? {} : archiveSettings(home);
 }
 
 /** The embedded server's superuser, for backups alone; undefined where the database is outside. */

@@ -12,9 +12,11 @@ const stop = statement<{ labelfile: string; spcmapfile: string }>(
   // The caller waits for the archive by itself, with an end.
   `SELECT labelfile, spcmapfile FROM pg_backup_stop(wait_for_archive => false)`,
 );
-const close = statement<{ segment: string; begun: boolean; bytes: string }>(
+const close = statement<{ segment: string; bytes: string }>(
   'backup.close-segment',
-  `SELECT pg_walfile_name(l) AS segment, mod(l - '0/0'::pg_lsn, s.bytes) > 0 AS begun, s.bytes
+  // Where nothing was written since the last switch it answers the start of the next segment, and the byte before
+  // that is in the last finished one, which the archiver may still have before it.
+  `SELECT pg_walfile_name(l - 1) AS segment, s.bytes
      FROM pg_switch_wal() AS l,
           (SELECT pg_size_bytes(current_setting('wal_segment_size'))) AS s (bytes)`,
 );
@@ -30,14 +32,13 @@ export async function stopBaseBackup(client: pg.ClientBase): Promise<string> {
 }
 
 export interface ClosedSegment {
-  /** The one that was closed; undefined where nothing was in it. */
-  readonly segment: string | undefined;
+  /** The last finished one, closed now or before: with it every commit before the call is archived. */
+  readonly segment: string;
   readonly segmentBytes: number;
 }
 
 /** Closes the segment that is written now, so that it can be archived. */
 export async function closeSegment(client: Queryable): Promise<ClosedSegment> {
   const row = await close.first(client);
-  const segment = row?.begun === true ? row.segment : undefined;
-  return { segment, segmentBytes: Number(row?.bytes) };
+  return { segment: row?.segment ?? '', segmentBytes: Number(row?.bytes) };
 }

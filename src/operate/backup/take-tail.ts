@@ -46,7 +46,7 @@ export async function takeTail(
   const signer = await readOptional(join(home, 'signer/state'));
   const checkpoint = await readOptional(join(home, 'ledger/checkpoint'));
   const coveredUntil = deps.now();
-  const closed = await closeWal(deps);
+  const closed = await closeWal(deps, state?.lastSegment);
   const pieces: Piece[] = [];
   const shipped = (path: string): number => lengthOf(piecesOf(state, 'packs', path));
   for (const place of await newPackBytes(home, shipped)) {
@@ -71,15 +71,15 @@ interface ClosedWal {
   readonly segmentBytes: number;
 }
 
-/** Closes the segment of now, waits until it is in the spool, and lists what is there. */
-async function closeWal({ wal }: TailDeps): Promise<ClosedWal> {
+/** Closes the segment of now, waits until it is in the spool or was taken (`last`), and lists what is there. */
+async function closeWal({ wal }: TailDeps, last = ''): Promise<ClosedWal> {
   if (wal === undefined) return { names: [], segmentBytes: 0 };
   const { segment, segmentBytes } = await closeSegment(wal.client);
   const until = performance.now() + archiveWaitMs;
   for (;;) {
     const names = (await readdir(wal.spool)).filter((name) => isSegment(name) || isHistory(name));
     // PostgreSQL archives in order, so all before it are there or were there.
-    if (segment === undefined || names.some((name) => name >= segment && isSegment(name))) {
+    if (last >= segment || names.some((name) => name >= segment && isSegment(name))) {
       return { names: names.sort(), segmentBytes };
     }
     if (performance.now() > until) throw new PostsealError('backup.archive-stalled', { segment });

@@ -10,8 +10,8 @@ export function walSpool(home: string): string {
   return join(clusterFiles(home).folder, 'archive');
 }
 
-/** Settings with which finished segments go to the spool, at the latest every `seconds`. Makes the spool. */
-export function archiveSettings(home: string, seconds: number): Readonly<Record<string, string>> {
+/** Settings with which finished segments go to the spool. Makes the spool. */
+export function archiveSettings(home: string): Readonly<Record<string, string>> {
   const spool = walSpool(home);
   mkdirSync(spool, { recursive: true, mode: 0o700 });
   return {
@@ -19,6 +19,7 @@ export function archiveSettings(home: string, seconds: number): Readonly<Record<
     // A module of the server, not a shell: it syncs, and a segment that is there already is compared.
     archive_library: 'basic_archive',
     'basic_archive.archive_directory': spool,
-    archive_timeout: `${String(seconds)}s`,
+    // Whoever ships ends a segment first; by the clock, 16 MiB would be kept each time while the target is away.
+    archive_timeout: '0',
   };
 }
