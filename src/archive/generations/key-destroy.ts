@@ -120,6 +120,8 @@ async function proveAll({ keys, database }: KeySwitchDeps): Promise<number> {
   }
   for (let after: string | undefined = firstCustodian; after !== undefined;) {
     const { wraps, next } = await sampleWraps(database.pool, after);
+    // From the tables, as after a restart: what is in memory may have been opened by the generation that ends.
+    await keys.generation({ do: 'forget', custodians: wraps.map(({ custodian }) => custodian) });
     // Wrapped once more in its own slot and dropped: the key service has opened it, and no key has left it.
     await keys.rewrap(
       wraps.map(({ custodian, group, contentId, wrap }) => {

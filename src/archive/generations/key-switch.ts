@@ -93,8 +93,12 @@ export async function* rewrapKeys(deps: KeySwitchDeps, actor: Actor): AsyncGener
     code = error instanceof PostsealError ? error.code : 'internal';
     throw error;
   } finally {
-    await recordRewrap(deps, actor, sum, code);
-    await lease.stop();
+    try {
+      await recordRewrap(deps, actor, sum, code);
+    } finally {
+      // Also where the ledger does not answer: a lease that is kept would be renewed as long as the process lives.
+      await lease.stop();
+    }
   }
 }
 
@@ -202,9 +206,11 @@ async function* rewrapGroups(
     const groups = await replacedGroups(deps.database.pool, after);
     const last = groups.at(-1);
     if (last === undefined) return;
+    const custodians = [...new Set(groups.map(({ custodian }) => custodian))];
+    // A key service that did not see the switch would take the replaced key for the live one.
+    await deps.keys.generation({ do: 'forget', custodians });
     for (const group of groups) yield await rewrapGroup(deps, group, () => void lease.current());
     // What ended is in no memory either before it counts as gone.
-    const custodians = [...new Set(groups.map(({ custodian }) => custodian))];
     await deps.keys.generation({ do: 'forget', custodians });
     after = [last.custodian, last.group];
   }

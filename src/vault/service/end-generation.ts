@@ -39,6 +39,8 @@ export async function prove(
   { after, limit }: StepOf<'prove'>,
 ): Promise<Proved> {
   const { database, root, organisation } = deps;
+  // What is proved is the live generation of the tables, not the one that this process remembers.
+  await root.refresh();
   const custodians = await custodiansBehind(database.pool, { organisation, after, limit });
   const [{ keys, slots }, groups] = await Promise.all([
     readCustodianKeys(database.pool, custodians),
@@ -130,6 +132,7 @@ export async function destroy(
   const { database, organisation, sealer, store, root, tree } = deps;
   const label = await requireDecided(deps, generation);
   if (label === undefined) return {};
+  await root.refresh();
   await requireUnused(database.pool, organisation, generation);
   await requireDedup(deps);
   await store.destroyKek(label);

@@ -98,6 +98,14 @@ const rehangSlots = statement(
     WHERE s.custodian_id = u.custodian_id AND s.slot = u.slot AND s.version = u.version AND s.state = 'live'`,
 );
 
+const selectLeftBehind = statement(
+  'vault.move.left-behind',
+  `SELECT FROM public.group_key g
+     JOIN unnest($1::uuid[], $2::int4[]) AS u (custodian_id, version)
+       ON g.custodian_id = u.custodian_id AND g.parent_version <> u.version
+    WHERE g.state = 'live' LIMIT 1`,
+);
+
 /** Ends the life of generation `from`. @throws PostsealError `store.conflict` if it does not live any more. */
 export async function retireGeneration(
   client: Queryable,
@@ -184,6 +192,7 @@ export async function writeMoved(
     eventsOf(keys),
   ]);
   await writeGroups(client, { rehungGroups, endedGroups, newGroups });
+  await requireNoneLeft(client, rows);
   const rehung = await rehangSlots.run(client, [
     uuidArray(slots.map(({ owner }) => owner)),
     textArray(slots.map(({ slot }) => slot)),
@@ -193,6 +202,21 @@ export async function writeMoved(
     eventsOf(slots),
   ]);
   expectRows('slot-key', rehung, slots.length);
+}
+
+/**
+ * A group key that another key service made between the reading and the lock hangs under the old custodian key,
+ * and nothing would ever move it. From the lock on none can be made there.
+ */
+async function requireNoneLeft(client: Queryable, { ended, keys }: MovedRows): Promise<void> {
+  const before = new Map(ended.map(({ owner, version }) => [owner, version]));
+  const rotated = keys.filter(({ owner, version }) => before.get(owner) !== version);
+  if (rotated.length === 0) return;
+  const left = await selectLeftBehind.run(client, [
+    uuidArray(rotated.map(({ owner }) => owner)),
+    int4Array(rotated.map(({ version }) => version)),
+  ]);
+  expectRows('group-key', left, 0);
 }
 
 async function writeGroups(

@@ -134,18 +134,24 @@ async function requireOrder(deps: GenerationsDeps, order: EventId): Promise<void
 async function move(deps: GenerationsDeps, step: StepOf<'move'>): Promise<Moved> {
   const { database, organisation, root, sealer, tree } = deps;
   const { after, limit, marked, lease } = step;
+  // Another key service, or one before a restore, may have begun a generation that this one has not heard of.
+  await root.refresh();
   const asked = { organisation, generation: root.generation, after, marked, limit };
   const custodians = await nextToMove(database.pool, asked);
   const next = custodians.length < limit ? undefined : custodians.at(-1);
   const { moves, failed } = await planAll(deps, custodians);
   if (moves.length > 0) {
     const named = nameMoves(moves, root.generation);
-    await withEvents(database, sealer, named.drafts, async (client, events) => {
-      await assertLease(client, lease.name, lease.fence);
-      const ids = events.map(({ id }) => id);
-      await writeMoved(client, organisation, named.rows(ids));
-    });
-    tree.forget(new Set(moves.map(({ custodian }) => custodian)));
+    try {
+      await withEvents(database, sealer, named.drafts, async (client, events) => {
+        await assertLease(client, lease.name, lease.fence);
+        const ids = events.map(({ id }) => id);
+        await writeMoved(client, organisation, named.rows(ids));
+      });
+    } finally {
+      // Also after an error: the answer of a COMMIT that was done may be what is missing.
+      tree.forget(new Set(moves.map(({ custodian }) => custodian)));
+    }
   }
   const rotated = moves.filter(({ key, ended }) => key.version !== ended.version).length;
   return { moved: moves.length, rotated, failed, next };

@@ -191,6 +191,20 @@ test('one who is ended after any step goes on behind it', async () => {
   );
 }, 60_000);
 
+test('a run whose end the ledger does not take leaves the way free for the next', async () => {
+  const custodian = await run.newCustodian();
+  await run.fill(custodian, 1);
+  await rotateKeys(run.deps, systemActor);
+  const record = (): Promise<never> => Promise.reject(new Error('no ledger'));
+  const steps = rewrapKeys({ ...run.deps, committer: { record } }, systemActor);
+  await expect(
+    (async () => {
+      while ((await steps.next()).done !== true);
+    })(),
+  ).rejects.toThrow('no ledger');
+  expect((await rewrap()).done).toMatchObject({ failed: 0 });
+}, 30_000);
+
 test('a wrap that does not open stays, is counted, and keeps the replaced key alive', async () => {
   const custodian = await run.newCustodian();
   const [gone, ...left] = await run.fill(custodian, 4);
