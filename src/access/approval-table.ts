@@ -39,8 +39,8 @@ export const approvalTable = {
   },
   'key.destroy': {
     text: 'Destroy a key generation',
-    // An officer who proposes does not decide; so that one of three may be away, somebody else may propose.
-    proposes: ['key-custodian', 'system-admin'],
+    // Officers alone: who proposes does not decide, so all of three have a part in it.
+    proposes: ['key-custodian'],
     approves: ['key-custodian'],
     // M of N: the configuration may ask for more or fewer (generations.officers).
     decisions: 2,

@@ -96,6 +96,14 @@ const selectHolders = statement<{ holders: number }>(
     WHERE p.state = 'active' AND a.role = ANY ($1::text[])`,
 );
 
+const selectStanding = statement<{ grants: number }>(
+  'access.approval.standing',
+  `SELECT count(DISTINCT d.person_id)::int AS grants FROM public.approval_decision d
+     JOIN public.person p ON p.person_id = d.person_id AND p.state = 'active'
+     JOIN public.role_assignment a ON a.person_id = p.person_id AND a.active AND a.role = ANY ($2::text[])
+    WHERE d.approval_id = $1 AND d.granted`,
+);
+
 function toRecord(row: Row): ApprovalRecord {
   return {
     id: row.approval_id,
@@ -152,6 +160,15 @@ export async function addDecision(
 /** Persons who may sign in and hold one of these roles. */
 export async function countHolders(client: Queryable, roles: readonly string[]): Promise<number> {
   return (await selectHolders.first(client, [textArray(roles)]))?.holders ?? 0;
+}
+
+/** Grants of persons who may still sign in and still hold one of these roles. */
+export async function countStandingGrants(
+  client: Queryable,
+  id: string,
+  roles: readonly string[],
+): Promise<number> {
+  return (await selectStanding.first(client, [id, textArray(roles)]))?.grants ?? 0;
 }
 
 /** The newest 500, newest first. */

@@ -22,6 +22,7 @@ import {
   type ApprovalStateName,
   addDecision,
   countHolders,
+  countStandingGrants,
   expireApproval,
   insertApproval,
   listApprovals,
@@ -211,6 +212,14 @@ async function decide(
   });
 }
 
+/** Where several must grant, who was relieved of the office before the act has not granted it. */
+async function requireStanding(client: pg.ClientBase, record: ApprovalRecord): Promise<void> {
+  const { id, act, needed } = record;
+  if (needed === 1) return;
+  const standing = await countStandingGrants(client, id, rowOf(act).approves);
+  if (standing < needed) throw new PostsealError('approval.state', { state: 'granted', standing });
+}
+
 async function expire(deps: ApprovalsDeps): Promise<number> {
   const late = (await openApprovals(deps.database.pool)).filter(
     (record) => stateOf(record) === 'expired',
@@ -254,6 +263,7 @@ export function createApprovals(deps: ApprovalsDeps): Approvals {
       if (record.decidedHours < delayHours) {
         throw new PostsealError('approval.state', { state: 'granted', delayHours });
       }
+      await requireStanding(client, record);
       await setApprovalState(client, { id: approval.id, state: 'used', event });
     },
   };

@@ -199,12 +199,16 @@ describe('using', () => {
   test('waits for every decision that the act needs, each of another person, and then for its delay', async () => {
     const act = { generation: 1 };
     await expect(stage.approvals.propose('key.destroy', act, system)).rejects.toMatchObject({
+      code: 'access.denied',
+    });
+    await expect(stage.approvals.propose('key.destroy', act, custodian)).rejects.toMatchObject({
       code: 'approval.officers',
       fields: { needs: 3, found: 1 },
     });
     const second = await stage.person('key2', 'key-custodian');
     const third = await stage.person('key3', 'key-custodian');
-    const { id } = await stage.approvals.propose('key.destroy', act, system);
+    const proposer = await stage.person('key1', 'key-custodian');
+    const { id } = await stage.approvals.propose('key.destroy', act, proposer);
     const decide = (by: Someone, grant = true) => stage.approvals.decide(id, { grant }, by);
     await expect(decide(security)).rejects.toMatchObject({ code: 'access.denied' });
     expect(await decide(custodian)).toMatchObject({ state: 'proposed', grants: 1, needed: 2 });
@@ -238,7 +242,8 @@ describe('using', () => {
   });
 
   test('of two who grant at once both count', async () => {
-    const { id } = await stage.approvals.propose('key.destroy', { generation: 3 }, system);
+    const proposer = await stage.person('key9', 'key-custodian');
+    const { id } = await stage.approvals.propose('key.destroy', { generation: 3 }, proposer);
     const sixth = await stage.person('key6', 'key-custodian');
     await Promise.all(
       [custodian, sixth].map((by) => stage.approvals.decide(id, { grant: true }, by)),
