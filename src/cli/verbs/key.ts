@@ -57,6 +57,7 @@ async function destroy(call: CliCall): Promise<ExitCode> {
           `proposed as ${proposed.id}; ${proposed.needed} who hold ${approves.join(' or ')} must grant it:`,
           `postseal approval grant ${proposed.id}`,
           `then: postseal key destroy ${args[0] ?? ''} --approval ${proposed.id}`,
+          `what hangs under it in an older backup opens no more then: have a full one from after the last key rewrap`,
         ],
   );
   return exitCode.done;
@@ -122,7 +123,7 @@ export const keyVerbs: readonly Verb[] = [
     noun: 'key',
     verb: 'erasures',
     summary:
-      'List erased records: when executed, when their keys were replaced, since when it is final',
+      'List erased records: when executed, when their keys were replaced, since when no key of the token opens an old copy',
     options: {
       record: { type: 'string', text: 'only this record', value: 'ID' },
       limit: { type: 'string', text: 'at most this many (default 100)', value: 'N' },
@@ -132,6 +133,9 @@ export const keyVerbs: readonly Verb[] = [
       const rows = await call.api.call({ method: 'GET', path: '/keys/erasures', query });
       const columns = ['record', 'custodian', 'executedAt', 'keysReplacedAt', 'finalAt'];
       call.out.table(rows as object[], columns);
+      call.out.note(
+        'final as far as this token goes: an older copy of a software token, key file or home still opens',
+      );
       return exitCode.done;
     },
   },

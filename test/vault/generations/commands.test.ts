@@ -69,10 +69,23 @@ test(
   'a generation is destroyed by several officers only, and erasures are listed',
   async () => {
     expect(await json('key', 'erasures')).toEqual([]);
+    const { stderr: limits } = await home.run(['key', 'erasures']);
+    expect(limits).toContain('older copy of a software token');
+    const stranger = await home.run(['key', 'destroy', '1']);
+    expect([stranger.code, stranger.stderr]).toEqual([1, expect.stringContaining('key-custodian')]);
+    await home.signIn('secadmin');
+    await home.ok(['person', 'role', 'sysadmin', 'key-custodian']);
+    await home.signIn('sysadmin');
     const live = await home.run(['key', 'destroy', '2']);
     expect([live.code, live.stderr]).toEqual([1, expect.stringContaining('not retired')]);
     const alone = await home.run(['key', 'destroy', '1']);
     expect([alone.code, alone.stderr]).toEqual([1, expect.stringContaining('too few persons')]);
+    for (const name of ['key2', 'key3']) {
+      await home.signIn('secadmin');
+      await home.ok(['person', 'create', name, '--full-name', name, '--role', 'key-custodian']);
+      await home.signIn('sysadmin');
+    }
+    expect(await home.ok(['key', 'destroy', '1'])).toContain('in an older backup');
     expect(await json('key', 'generations')).toMatchObject([{ state: 'retired' }, {}]);
   },
   startMs,
