@@ -1,6 +1,7 @@
 // A sealed body, opened chunk by chunk (docs/formats/body.md). Nothing of a chunk is handed on before its
 // tag is checked.
 import { createDecipheriv, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { openSealed, tagBytes } from './aead.ts';
 import { loadBlock } from './block.ts';
 import type { ByteSource } from './byte-source.ts';
 import { idBytes } from './key-chain.ts';
@@ -10,7 +11,6 @@ const headerBytes = 56;
 const committedBytes = 24;
 const smallestBytes = 84;
 const chunkBytes = 65_536;
-const tagBytes = 16;
 const longestMessage = 2 ** 40;
 const label = Buffer.from('postseal/body/1', 'ascii');
 
@@ -66,17 +66,11 @@ class Chunks {
     const nonce = Buffer.alloc(12);
     nonce.writeUInt32BE(counter, 7);
     nonce[11] = last ? 1 : 0;
-    const end = sealed.length - tagBytes;
     const options = { authTagLength: tagBytes } as const;
     const decipher = createDecipheriv('aes-256-gcm', this.#key, nonce, options);
     decipher.setAAD(this.#header);
-    decipher.setAuthTag(sealed.subarray(end));
-    const plain = decipher.update(sealed.subarray(0, end));
-    try {
-      decipher.final();
-    } catch {
-      // Only the tag can fail here; what was decrypted without it is thrown away.
-      plain.fill(0);
+    const plain = openSealed(decipher, sealed);
+    if (plain === undefined) {
       throw new Refused('body', 'tag', last ? 'index chunk' : `data chunk ${counter}`);
     }
     return plain;

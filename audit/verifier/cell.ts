@@ -1,9 +1,10 @@
 // Sealed metadata: a cell, or one slot of a page (docs/formats/cell.md).
+import { tagBytes } from './aead.ts';
 import { loadBlock } from './block.ts';
 import type { ExportedPage } from './export-file.ts';
 import { idBytes, purposes } from './key-chain.ts';
 import { Refused } from './refused.ts';
-import { nonceBytes, openXchacha, tagBytes } from './xchacha.ts';
+import { nonceBytes, openXchacha } from './xchacha.ts';
 
 const cellStep = 256;
 const pageStep = 1_024;

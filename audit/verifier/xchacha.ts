@@ -1,8 +1,8 @@
 // XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): HChaCha20 (§2.2) here, the rest is the
 // ChaCha20-Poly1305 of RFC 8439 that node:crypto has.
 import { createDecipheriv } from 'node:crypto';
+import { openSealed, tagBytes } from './aead.ts';
 
-export const tagBytes = 16;
 export const nonceBytes = 24;
 
 /** Columns and diagonals of RFC 8439 §2.3, in pairs of four words. */
@@ -64,14 +64,5 @@ export function openXchacha(
   const decipher = createDecipheriv('chacha20-poly1305', subkey, shortNonce, options);
   subkey.fill(0);
   decipher.setAAD(aad, { plaintextLength: end });
-  decipher.setAuthTag(sealed.subarray(end));
-  const plain = decipher.update(sealed.subarray(0, end));
-  try {
-    decipher.final();
-  } catch {
-    // Only the tag can fail here; what was decrypted without it is thrown away.
-    plain.fill(0);
-    return undefined;
-  }
-  return plain;
+  return openSealed(decipher, sealed);
 }
