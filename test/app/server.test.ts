@@ -2,7 +2,6 @@
 // added up over workers, its own jobs, IMAP sessions seen and ended, scripts that sign in anew, and Ctrl-C.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { ImapFlow } from 'imapflow';
 import { createTransport } from 'nodemailer';
@@ -15,6 +14,7 @@ import { openDatabase } from '../../src/platform/postgres/database.ts';
 import { createMemoryLog } from '../harness/memory-log.ts';
 import { startTestDatabase, type TestDatabase } from '../harness/postgres.ts';
 import { type Account, createTestHome, type TestHome, type TestServer } from '../harness/server.ts';
+import { until } from '../harness/until.ts';
 
 jest.setTimeout(180_000);
 
@@ -40,15 +40,6 @@ afterAll(async () => {
 
 const json = async (...args: string[]): Promise<unknown> =>
   JSON.parse(await home.ok([...args, '--json'])) as unknown;
-
-async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
-  for (let tries = 0; tries < 300; tries += 1) {
-    const found = await look();
-    if (found !== undefined) return found;
-    await sleep(100);
-  }
-  throw new Error(`it never came: ${look.toString()}`);
-}
 
 function client(): ImapFlow {
   return new ImapFlow({

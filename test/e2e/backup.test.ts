@@ -2,10 +2,10 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { LmtpClient } from '../../bench/load/lmtp-client.ts';
 import { type Account, createTestHome, type TestHome, type TestServer } from '../harness/server.ts';
+import { until } from '../harness/until.ts';
 import { canaryNeedles, findNeedles } from './canary-needles.ts';
 
 jest.setTimeout(300_000);
@@ -32,14 +32,6 @@ const filesOf = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
-
-async function until(look: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 600; tries += 1) {
-    if (look()) return;
-    await sleep(100);
-  }
-  throw new Error(`it never came: ${look.toString()}`);
-}
 
 async function deliver(subject: string, filler = 0): Promise<void> {
   const lmtp = await LmtpClient.connect('127.0.0.1', server.ports.lmtp);

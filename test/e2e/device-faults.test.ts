@@ -4,13 +4,13 @@
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, jest } from '@jest/globals';
 import pkcs11js from 'pkcs11js';
 import { buildFaultyModule, type Fault, type FaultyModule } from '../harness/faulty-module.ts';
 import { describeWith, testIf } from '../harness/needs.ts';
 import { type Account, createTestHome, type TestHome, type TestServer } from '../harness/server.ts';
 import { moduleOf } from '../harness/token.ts';
+import { until } from '../harness/until.ts';
 import { homeProcess } from './home-processes.ts';
 import { RawImap } from './raw-imap.ts';
 
@@ -93,14 +93,6 @@ describeWith(['cc'], 'a server whose device', () => {
   const log = (): string => readFileSync(join(home.home, 'log', 'postseal.log'), 'utf8');
   const ready = async (): Promise<boolean> =>
     (await fetch(`http://127.0.0.1:${server.ports.metrics}/readyz`)).ok;
-  const until = async (what: () => boolean | Promise<boolean>): Promise<void> => {
-    for (let tries = 0; tries < 600; tries += 1) {
-      if (await what()) return;
-      await sleep(100);
-    }
-    throw new Error(`it never came: ${what.toString()}`);
-  };
-
   testIf(
     softhsm !== undefined,
     'no SoftHSM',

@@ -2,11 +2,11 @@
 // key goes on, everything says that keys and signatures are missing, Ctrl-C ends, and nothing needs a restart.
 import { readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, jest } from '@jest/globals';
 import { testIf } from '../harness/needs.ts';
 import { createTestHome, type TestHome, type TestServer } from '../harness/server.ts';
 import { moduleOf } from '../harness/token.ts';
+import { until } from '../harness/until.ts';
 import { homeProcesses } from './home-processes.ts';
 
 jest.setTimeout(300_000);
@@ -47,14 +47,6 @@ describe('a token that is away for a while', () => {
   const event = async (): Promise<void> => {
     expect((await home.run(['ledger', 'query'])).code).toBe(1);
   };
-  const until = async (what: () => Promise<boolean>): Promise<void> => {
-    for (let tries = 0; tries < 600; tries += 1) {
-      if (await what()) return;
-      await sleep(100);
-    }
-    throw new Error(`it never came: ${what.toString()}`);
-  };
-
   testIf(
     softhsm !== undefined,
     'no SoftHSM',
