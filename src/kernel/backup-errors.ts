@@ -11,7 +11,7 @@ export const backupErrors = {
   'backup.busy': spec('A backup runs already.', 'wait for its end', true, 1),
   'backup.target-failed': spec(
     'The folder of backups cannot be written.',
-    'check that it is mounted, has space, and belongs to the user of the server',
+    'check that it is mounted, has space, and belongs to the user of the server; a new disk in its place needs an empty folder sets',
     true,
     1,
   ),

@@ -1,6 +1,5 @@
 // The backups of a node: full and incremental ones on order, and between them a tail every few seconds. One
 // writer a home; a tail goes on while a base is copied. docs/formats/backup.md.
-import { access } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Committer } from '../../archive/committer/types.ts';
 import { PostsealError } from '../../kernel/errors.ts';
@@ -17,8 +16,8 @@ import { packPaths } from './new-files.ts';
 import { PieceWriter } from './piece-writer.ts';
 import { SealedWriter } from './sealed-writer.ts';
 import { type BackupSet, type Piece, setFormat, type SetKind } from './set.ts';
-import { emptySpool, type Tail, takeTail } from './take-tail.ts';
-import { setPath } from './target.ts';
+import { dropSpool, emptySpool, type Tail, takeTail } from './take-tail.ts';
+import { hasSet, setPath } from './target.ts';
 import { isHistory } from './wal-name.ts';
 
 export interface BackupsDeps {
@@ -36,9 +35,16 @@ export interface BackupsDeps {
   /** Opens the way to new backup keys; closed again after each. `first`: no backup was ever made here. */
   readonly openKeys: (first: boolean) => Promise<BackupKeys>;
   readonly now: () => Date;
+  /** Default 4 GiB. */
+  readonly spoolBytesMax?: number;
   readonly log: Log;
   readonly alerts: Pick<AlertBus, 'raise'>;
 }
+
+/** WAL that waits in the home for a target that is away; more is dropped, and the next backup is a base. */
+const spoolBytesMax = 4_294_967_296;
+/** Each try may end a segment of 16 MiB, or read a database for nothing. */
+const retrySecondsMax = 600;
 
 export type BaseKind = Exclude<SetKind, 'tail'>;
 
@@ -176,6 +182,9 @@ class NodeBackups implements Backups {
     await this.#running;
     try {
       await this.ship();
+    } catch (error) {
+      // What is not shipped waits in the home; the server stops all the same.
+      await this.#fallBehind(error);
     } finally {
       this.#key?.key.fill(0);
       await this.#database?.close();
@@ -183,23 +192,37 @@ class NodeBackups implements Backups {
   }
 
   async #goOn(): Promise<void> {
-    const { log, alerts, shipSeconds } = this.#deps;
+    const { shipSeconds } = this.#deps;
     const { signal } = this.#stopping;
+    let seconds = shipSeconds;
     while (!signal.aborted) {
       try {
         await this.#checkTarget();
         if (this.#needsBase && this.#running === undefined) {
           await this.run('full', systemActor, () => undefined);
         } else await this.ship();
+        seconds = shipSeconds;
       } catch (error) {
-        if (!this.#stopping.signal.aborted) {
-          log.warn('backup.ship.failed', { error });
-          const cause = error instanceof PostsealError ? error.code : 'internal';
-          alerts.raise({ code: 'backup.behind', fields: { cause } });
-        }
+        if (!this.#stopping.signal.aborted) await this.#fallBehind(error);
+        seconds = Math.min(seconds * 2, retrySecondsMax);
       }
       // An abort only means that we stop; the loop's condition sees it.
-      await sleep(shipSeconds * 1000, undefined, { signal }).catch(() => undefined);
+      await sleep(seconds * 1000, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #fallBehind(error: unknown): Promise<void> {
+    const { log, alerts, embedded } = this.#deps;
+    log.warn('backup.ship.failed', { error });
+    const cause = error instanceof PostsealError ? error.code : 'internal';
+    alerts.raise({ code: 'backup.behind', fields: { cause } });
+    // A base that is copied needs what came since its start.
+    if (embedded === undefined || this.#running !== undefined) return;
+    try {
+      const max = this.#deps.spoolBytesMax ?? spoolBytesMax;
+      if (await dropSpool(embedded.spool, max)) this.#needsBase = true;
+    } catch (late) {
+      log.warn('backup.ship.failed', { error: late });
     }
   }
 
@@ -209,16 +232,11 @@ class NodeBackups implements Backups {
     }
   }
 
-  /** A target that was emptied or exchanged holds no base for what comes next. */
+  /** A target that was exchanged holds no base for what comes next; one that is away keeps its line. */
   async #checkTarget(): Promise<void> {
-    if (this.#state === undefined) return;
-    try {
-      await access(this.#state.lastPath);
-    } catch {
-      // Whatever the reason, nothing may be hung on a set that cannot be seen.
-      this.#needsBase = true;
-      this.#state = undefined;
-    }
+    if (this.#state === undefined || (await hasSet(this.#state.lastPath))) return;
+    this.#needsBase = true;
+    this.#state = undefined;
   }
 
   async #makeBase(

@@ -2,7 +2,6 @@
 // docs/formats/backup.md "File".
 import { createHash, type Hash, randomBytes } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import { PostsealError } from '../../kernel/errors.ts';
 import { uuidV4, type OrganisationId } from '../../kernel/ids.ts';
 import {
   backupFileKey,
@@ -11,7 +10,7 @@ import {
 } from '../../vault/formats/backup-file.ts';
 import { type BodySealer, createBodySealer } from '../../vault/formats/body.ts';
 import type { BackupKey } from './backup-keys.ts';
-import { ensureFolderOf, publish } from './target.ts';
+import { ensureFolderOf, publish, targetFailed } from './target.ts';
 
 /** What is sealed without giving way to others. */
 export const sliceBytes = 262_144;
@@ -104,12 +103,10 @@ export class SealedWriter {
   }
 }
 
-/** The target is another disk, whose failures are not the home's. */
 async function onTarget<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? 'unknown';
-    throw new PostsealError('backup.target-failed', { reason }, error);
+    return targetFailed(error);
   }
 }

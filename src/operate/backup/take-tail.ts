@@ -1,6 +1,6 @@
 // One look at everything that grows: what is not in the target yet goes there, in the order that keeps a restore
 // whole (docs/formats/backup.md "Order of taking").
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PostsealError } from '../../kernel/errors.ts';
@@ -124,6 +124,16 @@ export async function emptySpool(spool: string, state: BackupState): Promise<voi
         (isHistory(name) && state.pieces.has(`wal/${name}`));
     if (done) await rm(join(spool, name), { force: true });
   }
+}
+
+/** Empties a spool that has grown beyond `bytesMax`; answers whether it did. The next backup must be a base. */
+export async function dropSpool(spool: string, bytesMax: number): Promise<boolean> {
+  const names = (await readdir(spool)).filter(isSegment);
+  let bytes = 0;
+  for (const name of names) bytes += (await stat(join(spool, name))).size;
+  if (bytes <= bytesMax) return false;
+  for (const name of names) await rm(join(spool, name), { force: true });
+  return true;
 }
 
 async function addLedger(

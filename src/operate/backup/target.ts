@@ -1,6 +1,7 @@
 // Where the files of a backup lie in its target folder: docs/formats/backup.md.
-import { mkdir, open, readdir, rename } from 'node:fs/promises';
+import { access, mkdir, open, readdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { PostsealError } from '../../kernel/errors.ts';
 
 const setFile = /^\d{8}T\d{9}Z-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.set$/;
 
@@ -29,6 +30,28 @@ export async function listSetFiles(target: string): Promise<readonly SetFile[]> 
     const set = setFile.exec(name)?.[1];
     return set === undefined ? [] : [{ set, path: join(folder, name) }];
   });
+}
+
+/**
+ * Whether the set at `path` is in its target still; false in one that was exchanged, which has a folder of sets.
+ * @throws PostsealError `backup.target-failed` where it cannot be told: an empty mount point looks like an emptied
+ * target, and what is written there fills the disk of the home.
+ */
+export async function hasSet(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    await access(dirname(path)).catch(targetFailed);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    return targetFailed(error);
+  }
+}
+
+/** The target is another disk, whose failures are not the home's. */
+export function targetFailed(error: unknown): never {
+  const reason = (error as NodeJS.ErrnoException).code ?? 'unknown';
+  throw new PostsealError('backup.target-failed', { reason }, error);
 }
 
 /** Makes the folder of `path` and lets its name outlive a power cut. */
