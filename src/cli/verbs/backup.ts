@@ -1,4 +1,4 @@
-// Commands about backups: made by the server, read and restored without one.
+// The command about backups, which the server makes; none reads them yet.
 import { exitCode } from '../../kernel/errors.ts';
 import type { Verb } from '../verb.ts';
 
