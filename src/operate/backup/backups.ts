@@ -328,8 +328,7 @@ class NodeBackups implements Backups {
       ledger: tail.ledger,
       pieces,
     };
-    await writer.writeAll(Buffer.from(JSON.stringify(set)));
-    await writer.finish();
+    await writer.finishWith(Buffer.from(JSON.stringify(set)));
     const state: BackupState = {
       ...{ target, base: set.base, last: set.set, lastPath: setPath(target, set.set, createdAt) },
       baseKind: kind === 'tail' ? (before?.baseKind ?? 'full') : kind,

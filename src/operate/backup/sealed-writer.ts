@@ -46,13 +46,13 @@ export class SealedWriter {
       wrap: key.wrap,
     };
     const path = place.pathOf(id);
+    const dek = backupFileKey(key.key, head);
     const file = await onTarget(async () => {
       await ensureFolderOf(path);
       return open(`${path}.new`, 'wx', 0o600);
     });
-    const dek = backupFileKey(key.key, head);
     const writer = new SealedWriter(id, path, file, createBodySealer(dek, id));
-    await writer.#put([encodeBackupHead(head)]);
+    await writer.#orAbandon(() => writer.#put([encodeBackupHead(head)]));
     return writer;
   }
 
@@ -66,10 +66,14 @@ export class SealedWriter {
     await this.#put(this.#sealer.push(bytes));
   }
 
-  async writeAll(bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length; at += sliceBytes) {
-      await this.write(bytes.subarray(at, at + sliceBytes));
-    }
+  /** Everything of a small file, and its end; takes away what was written if that fails. */
+  async finishWith(bytes: Uint8Array): Promise<void> {
+    await this.#orAbandon(async () => {
+      for (let at = 0; at < bytes.length; at += sliceBytes) {
+        await this.write(bytes.subarray(at, at + sliceBytes));
+      }
+      await this.finish();
+    });
   }
 
   /** Durable when it returns; answers the octets of the file. */
@@ -88,6 +92,16 @@ export class SealedWriter {
   async abandon(): Promise<void> {
     await this.#file.close();
     await rm(`${this.#path}.new`, { force: true });
+  }
+
+  /** A handle that is left open ends the process when its memory is collected. */
+  async #orAbandon(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      await this.abandon();
+      throw error;
+    }
   }
 
   async #put(parts: readonly Uint8Array[]): Promise<void> {
