@@ -1,6 +1,7 @@
 // The database of a home: its lock, the embedded PostgreSQL or the one of DATABASE_URL, and the schema
 // of this version.
 import { migrations } from '../../migrations/index.ts';
+import { refuseUnfinished } from '../operate/backup/restore-place.ts';
 import type { AlertBus } from '../platform/alerts/alert-bus.ts';
 import { reportEmbeddedEvents } from '../platform/alerts/embedded-alerts.ts';
 import type { Config } from '../platform/config/config.ts';
@@ -40,7 +41,7 @@ export function superuserUrl(config: Config): string | undefined {
   return socketUrl(prepareRunFolder(config.home), 'postgres', superuser, 'postgres');
 }
 
-/** @throws PostsealError `home.locked`, `home.not-writable`, `database.unreachable`, `database.migration`. */
+/** @throws PostsealError `home.locked`, `home.not-writable`, `database.unreachable`, `database.migration`, `restore.unfinished`. */
 export async function openHomeDatabase(
   config: Config,
   log: Log,
@@ -48,6 +49,7 @@ export async function openHomeDatabase(
 ): Promise<HomeDatabase> {
   const lock = acquireHomeLock(config.home);
   try {
+    refuseUnfinished(config.home);
     const given = config.database.url?.exposeText();
     const embedded =
       given === undefined

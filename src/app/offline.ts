@@ -15,6 +15,11 @@ export function createOffline(options: { readonly config: () => Config }): Offli
     verifyLedger: async (onProgress) =>
       (await import('./offline-work.ts')).verifyLedgerOf(config(), onProgress),
     scrub: async (onProgress) => (await import('./offline-work.ts')).scrubOf(config(), onProgress),
+    listBackups: async (from) => (await import('./backup-offline.ts')).listBackups(config(), from),
+    verifyBackup: async (from, onProgress) =>
+      (await import('./backup-offline.ts')).verifyBackupOf(config(), from, onProgress),
+    restore: async (from, at, onProgress) =>
+      (await import('./backup-offline.ts')).restoreTo(config(), from, at, onProgress),
     doctor: async () => (await import('./doctor.ts')).examine(config()),
   };
 }

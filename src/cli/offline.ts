@@ -34,6 +34,43 @@ export interface DoctorCheck {
   readonly hint?: string;
 }
 
+/** A full or incremental backup, with the tails behind it. */
+export interface BackupLine {
+  readonly set: string;
+  readonly kind: string;
+  readonly createdAt: string;
+  /** Everything acknowledged before this instant is in it. */
+  readonly reaches: string;
+  readonly tails: number;
+  readonly octets: number;
+  /** Leaves under its newest checkpoint. */
+  readonly ledger: number;
+  readonly node: string;
+  readonly database: 'embedded' | 'outside';
+}
+
+export interface BackupVerdict {
+  readonly sets: number;
+  readonly objects: number;
+  readonly pieces: number;
+  readonly findings: readonly { readonly place: string; readonly what: string }[];
+}
+
+export interface RestoredHome {
+  readonly set: string;
+  readonly base: string;
+  readonly database: 'embedded' | 'outside';
+  readonly coveredUntil: string;
+  readonly files: number;
+  readonly bytes: number;
+  readonly contents: number;
+  readonly leaves: number;
+  readonly root: string;
+  /** Leaves under the newest checkpoint of the whole backup. */
+  readonly newestCheckpoint: number;
+  readonly findings: readonly { readonly place: string; readonly what: string }[];
+}
+
 export type ReportProgress = (done: number, total: number) => void;
 
 export interface Offline {
@@ -48,5 +85,9 @@ export interface Offline {
   migrate(): Promise<{ readonly applied: readonly string[] }>;
   verifyLedger(progress: ReportProgress): Promise<LedgerReport>;
   scrub(progress: ReportProgress): Promise<ScrubReport>;
+  /** The folder of the configuration unless `from` names another. @throws PostsealError `backup.no-target`. */
+  listBackups(from: string | undefined): Promise<readonly BackupLine[]>;
+  verifyBackup(from: string | undefined, progress: ReportProgress): Promise<BackupVerdict>;
+  restore(from: string, at: Date | undefined, progress: ReportProgress): Promise<RestoredHome>;
   doctor(): Promise<readonly DoctorCheck[]>;
 }

@@ -10,7 +10,7 @@ export const backupErrors = {
   ),
   'backup.busy': spec('A backup runs already.', 'wait for its end', true, 1),
   'backup.target-failed': spec(
-    'The folder of backups cannot be written.',
+    'The folder of backups cannot be used.',
     'check that it is mounted, has space, and belongs to the user of the server; a new disk in its place needs an empty folder sets',
     true,
     1,
@@ -25,6 +25,30 @@ export const backupErrors = {
     'WAL is missing between two parts of a backup.',
     'run postseal backup run --full',
     true,
+    1,
+  ),
+  'restore.not-empty': spec(
+    'The home that is to be restored holds something already.',
+    'name a new folder with --home, with the keys folder of the lost home in it and nothing else',
+    false,
+    1,
+  ),
+  'restore.no-backup': spec(
+    'There is no backup that can be restored.',
+    'see postseal backup list; the instant of --to must not be before the first one reaches',
+    false,
+    1,
+  ),
+  'restore.not-reached': spec(
+    'The backup does not reach that far.',
+    'name an instant before the one it reaches, or leave out --to',
+    false,
+    1,
+  ),
+  'restore.unfinished': spec(
+    'This home was being restored and is not whole.',
+    'run the same postseal restore again; it begins anew',
+    false,
     1,
   ),
 } as const satisfies Record<string, ErrorSpec>;

@@ -97,7 +97,7 @@ export const errorRegistry = {
   ),
   'integrity.backup': spec(
     'A file of a backup is damaged or missing.',
-    'keep it as it is; an older set may be whole',
+    'keep it as it is; postseal backup verify names all, an older set may be whole',
     false,
     70,
   ),

@@ -1,4 +1,4 @@
-// The command about backups, which the server makes; none reads them yet.
+// Commands about backups: the server makes them; they are read and restored without one.
 import { exitCode } from '../../kernel/errors.ts';
 import type { Verb } from '../verb.ts';
 
@@ -39,4 +39,56 @@ const run: Verb = {
   },
 };
 
-export const backupVerbs: readonly Verb[] = [run];
+const from = {
+  from: {
+    type: 'string',
+    text: 'folder of the backup; default: backup.directory of the configuration',
+    value: 'DIR',
+  },
+} as const;
+
+const list: Verb = {
+  noun: 'backup',
+  verb: 'list',
+  summary: 'List backups, and until when each reaches; needs the token',
+  options: from,
+  async run(call) {
+    const { offline, out } = call;
+    const rows = await offline.listBackups(call.option('from'));
+    const columns = [
+      'set',
+      'kind',
+      'createdAt',
+      'reaches',
+      'tails',
+      'octets',
+      'ledger',
+      'database',
+    ];
+    out.table(rows, columns);
+    return exitCode.done;
+  },
+};
+
+const verify: Verb = {
+  noun: 'backup',
+  verb: 'verify',
+  summary: 'Check every tag and every digest of a backup; needs the token',
+  options: from,
+  async run(call) {
+    const { offline, out } = call;
+    const progress = out.progress('verify');
+    const verdict = await offline
+      .verifyBackup(call.option('from'), progress.update)
+      .finally(progress.stop);
+    const { sets, objects, pieces, findings } = verdict;
+    out.result(verdict, [
+      `checked ${sets} sets, ${objects} objects, ${pieces} pieces`,
+      ...findings.map(({ place, what }) => `damaged: ${place}: ${what}`),
+      findings.length === 0 ? 'clean' : `${findings.length} findings`,
+    ]);
+    return findings.length === 0 ? exitCode.done : exitCode.integrity;
+  },
+};
+
+export const backupVerbs: readonly Verb[] = [run, list, verify];

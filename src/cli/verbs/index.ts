@@ -7,6 +7,7 @@ import { importVerbs } from './import.ts';
 import { keyVerbs } from './key.ts';
 import { ledgerVerbs } from './ledger.ts';
 import { personVerbs } from './person.ts';
+import { restoreVerbs } from './restore.ts';
 import { serverVerbs } from './server.ts';
 import { sessionVerbs } from './session.ts';
 
@@ -18,6 +19,7 @@ export const verbs: readonly Verb[] = [
   ...approvalVerbs,
   ...importVerbs,
   ...backupVerbs,
+  ...restoreVerbs,
   ...ledgerVerbs,
   ...keyVerbs,
 ];

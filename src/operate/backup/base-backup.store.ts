@@ -12,6 +12,11 @@ const stop = statement<{ labelfile: string; spcmapfile: string }>(
   // The caller waits for the archive by itself, with an end.
   `SELECT labelfile, spcmapfile FROM pg_backup_stop(wait_for_archive => false)`,
 );
+const mark = statement(
+  'backup.mark',
+  // Recovery to an instant must meet a commit from after it, also where nobody did anything since.
+  'SELECT pg_current_xact_id()',
+);
 const close = statement<{ segment: string; bytes: string }>(
   'backup.close-segment',
   // Where nothing was written since the last switch it answers the start of the next segment, and the byte before
@@ -39,6 +44,7 @@ export interface ClosedSegment {
 
 /** Closes the segment that is written now, so that it can be archived. */
 export async function closeSegment(client: Queryable): Promise<ClosedSegment> {
+  await mark.first(client);
   const row = await close.first(client);
   return { segment: row?.segment ?? '', segmentBytes: Number(row?.bytes) };
 }

@@ -23,8 +23,8 @@ export interface SetFile {
 export async function listSetFiles(target: string): Promise<readonly SetFile[]> {
   const folder = join(target, 'sets');
   const names = await readdir(folder).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    return targetFailed(error);
   });
   return names.sort().flatMap((name) => {
     const set = setFile.exec(name)?.[1];

@@ -18,6 +18,13 @@ export const serverEvents = {
     [],
     'A backup was made or failed; its set, files and octets are given.',
   ),
+  'backup.restored': eventSpec(
+    'A',
+    'warning',
+    'ledger',
+    [],
+    'The home was made of a backup; until when it reaches and what was found are given.',
+  ),
   'config.changed': eventSpec(
     'D',
     'warning',

@@ -1,0 +1,121 @@
+// What the command line does with backups without a server: it reads them with the token alone, and makes a home
+// of them. None of it opens content.
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { BackupLine, RestoredHome } from '../cli/offline.ts';
+import { PostsealError } from '../kernel/errors.ts';
+import type { OrganisationId } from '../kernel/ids.ts';
+import { systemActor } from '../ledger/event/draft.ts';
+import { withEvents } from '../ledger/event/inbox.store.ts';
+import { openBackupKeys } from '../operate/backup/key-process.ts';
+import { linesOf, organisationOf, reachOf, readSets } from '../operate/backup/read-sets.ts';
+import { restoreHome } from '../operate/backup/restore-home.ts';
+import { refuseUsedHome } from '../operate/backup/restore-place.ts';
+import { createFileKeys, type FileKeys } from '../operate/backup/sealed-reader.ts';
+import { type BackupVerdict, verifyBackup } from '../operate/backup/verify-backup.ts';
+import type { Config } from '../platform/config/config.ts';
+import { createPackStore } from '../vault/packs/pack-store.ts';
+import { keyStoreChoice } from './key-child.ts';
+import { keySocketOf, nodeName } from './node-context.ts';
+import { sealerFor } from './services.ts';
+
+type OnProgress = (done: number, total: number) => void;
+
+/** @throws PostsealError `backup.no-target`. */
+function targetOf(config: Config, from: string | undefined): string {
+  const target = from === undefined ? config.backup.directory : resolve(from);
+  if (target === undefined) throw new PostsealError('backup.no-target');
+  return target;
+}
+
+/** @throws PostsealError `restore.no-backup`, `key.store-missing`. */
+async function withKeys<T>(
+  config: Config,
+  target: string,
+  work: (keys: FileKeys) => Promise<T>,
+): Promise<T> {
+  const organisation = await organisationOf(target);
+  if (organisation === undefined) throw new PostsealError('restore.no-backup', { target });
+  const keys = createFileKeys(
+    await openBackupKeys({
+      ...{ organisation, folder: join(config.home, 'keys'), first: false },
+      store: keyStoreChoice(config),
+    }),
+  );
+  try {
+    return await work(keys);
+  } finally {
+    await keys.close();
+  }
+}
+
+export function listBackups(config: Config, from: string | undefined): Promise<BackupLine[]> {
+  const target = targetOf(config, from);
+  return withKeys(config, target, async (keys) => {
+    const damaged: string[] = [];
+    const sets = await readSets(target, keys, ({ place }) => damaged.push(place));
+    const lines = linesOf(sets).map((line): BackupLine => {
+      const { set, kind, createdAt, node, database, pieces } = line.base;
+      const ledger = (line.tails.at(-1) ?? line.base).ledger?.size ?? 0;
+      const octets = pieces.reduce((sum, { length }) => sum + length, 0);
+      const tails = line.tails.length;
+      return {
+        set,
+        kind,
+        createdAt,
+        reaches: reachOf(line),
+        tails,
+        octets,
+        ledger,
+        node,
+        database,
+      };
+    });
+    const [first] = damaged;
+    if (first === undefined) return lines;
+    throw new PostsealError('integrity.backup', { place: first, damaged: damaged.length });
+  });
+}
+
+export function verifyBackupOf(
+  config: Config,
+  from: string | undefined,
+  onProgress: OnProgress,
+): Promise<BackupVerdict> {
+  const target = targetOf(config, from);
+  return withKeys(config, target, (keys) => verifyBackup(target, keys, onProgress));
+}
+
+export function restoreTo(
+  config: Config,
+  from: string,
+  at: Date | undefined,
+  onProgress: OnProgress,
+): Promise<RestoredHome> {
+  const { home } = config;
+  refuseUsedHome(home);
+  const target = resolve(from);
+  return withKeys(config, target, (keys) =>
+    restoreHome({
+      ...{ target, home, keys, at, onProgress },
+      openStore: (root) => {
+        mkdirSync(root, { recursive: true, mode: 0o700 });
+        return createPackStore({ root, random: randomBytes });
+      },
+      async onRecovered(database, report) {
+        const organisation = report.organisation as OrganisationId;
+        const context = { home, databaseUrl: '', organisation, node: nodeName(home) };
+        const sealer = sealerFor({ ...context, keySocket: keySocketOf(home) }, 'restore');
+        const { set, base, coveredUntil, leaves, contents, findings } = report;
+        const draft = {
+          op: 'backup.restored',
+          outcome: findings.length === 0 ? 'success' : 'failure',
+          ...{ actor: systemActor, objects: [] },
+          fields: { set, base, coveredUntil, leaves, contents, findings: findings.length },
+        } as const;
+        await withEvents(database, sealer, [draft], () => Promise.resolve());
+      },
+    }),
+  );
+}

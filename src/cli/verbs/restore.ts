@@ -1,0 +1,50 @@
+// The command that makes a home of a backup, without a server.
+import { exitCode, PostsealError } from '../../kernel/errors.ts';
+import type { Verb } from '../verb.ts';
+
+/** RFC 3339 with its zone: an instant without one is another on every machine. */
+const instantPattern = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
+
+/** @throws PostsealError `usage`. */
+function instantOf(text: string): Date {
+  const instant = new Date(text);
+  if (instantPattern.test(text) && !Number.isNaN(instant.getTime())) return instant;
+  throw new PostsealError('usage', { to: text, wanted: 'an instant such as 2026-01-31T12:00:00Z' });
+}
+
+const restore: Verb = {
+  noun: 'restore',
+  verb: '',
+  summary: 'Make a home (--home) of a backup; only keys/ and configuration may be in it before',
+  options: {
+    from: { type: 'string', text: 'folder of the backup', value: 'DIR', required: true },
+    to: {
+      type: 'string',
+      text: 'the archive as it was at this instant (RFC 3339); default: the newest there is',
+      value: 'TIME',
+    },
+  },
+  async run(call) {
+    const { offline, out } = call;
+    const time = call.option('to');
+    const to = time === undefined ? undefined : instantOf(time);
+    const progress = out.progress('restore');
+    const done = await offline
+      .restore(call.option('from') ?? '', to, progress.update)
+      .finally(progress.stop);
+    if (done.database === 'outside') {
+      out.note('the database is not in this backup: restore it with its own tool before a start');
+    }
+    const lost = done.newestCheckpoint - done.leaves;
+    out.result(done, [
+      `restored ${done.files} files, ${done.bytes} octets; ${done.contents} contents are whole`,
+      `reaches until ${done.coveredUntil}; ledger of ${done.leaves} leaves, root ${done.root}`,
+      ...(lost > 0 ? [`${lost} leaves that the backup has are not in this ledger`] : []),
+      ...done.findings.map(({ place, what }) => `damaged: ${place}: ${what}`),
+      done.findings.length === 0 ? 'clean' : `${done.findings.length} findings`,
+    ]);
+    return done.findings.length === 0 ? exitCode.done : exitCode.integrity;
+  },
+};
+
+export const restoreVerbs: readonly Verb[] = [restore];

@@ -1,0 +1,46 @@
+// Which pieces of which sets make a home again, now or as it was at an instant. Pure.
+import { PostsealError } from '../../kernel/errors.ts';
+import { type Line, reachOf } from './read-sets.ts';
+import { type BackupSet, foldPieces, type Piece } from './set.ts';
+
+export interface RestorePlan {
+  readonly base: BackupSet;
+  /** The newest set that is used. */
+  readonly last: BackupSet;
+  /** To which instant the database is recovered; undefined: to the end of the WAL. */
+  readonly at: Date | undefined;
+  readonly coveredUntil: string;
+  readonly folders: readonly string[];
+  readonly files: ReadonlyMap<string, readonly Piece[]>;
+}
+
+/** @throws PostsealError `restore.no-backup`, `restore.not-reached`. */
+export function planRestore(lines: readonly Line[], at: Date | undefined): RestorePlan {
+  const isBefore = ({ coveredUntil }: BackupSet): boolean =>
+    at === undefined || Date.parse(coveredUntil) <= at.getTime();
+  const from = lines.findLastIndex(({ base }) => isBefore(base));
+  const line = lines[from];
+  if (line === undefined) {
+    const first = lines[0]?.base.coveredUntil;
+    throw new PostsealError('restore.no-backup', first === undefined ? {} : { first });
+  }
+  // What lies between the last tail of a line and the next base is in that base.
+  const sequence = lines.slice(from).flatMap(({ base, tails }) => [base, ...tails]);
+  const covers = sequence.findIndex((set) => !isBefore(set));
+  if (at !== undefined && covers < 0) {
+    throw new PostsealError('restore.not-reached', { reaches: reachOf(lines.at(-1) ?? line) });
+  }
+  const used = covers < 0 ? sequence : sequence.slice(0, covers + 1);
+  // A ledger that is newer than the database would be a ledger of what did not happen.
+  const pieces = used.flatMap((set) =>
+    set.pieces.filter(({ area }) => {
+      if (area === 'database') return set === line.base;
+      return area === 'wal' || area === 'packs' || isBefore(set);
+    }),
+  );
+  const last = used.at(-1) ?? line.base;
+  return {
+    ...{ base: line.base, last, at, folders: line.base.folders, files: foldPieces(pieces) },
+    coveredUntil: at?.toISOString() ?? last.coveredUntil,
+  };
+}
