@@ -11,6 +11,7 @@ import { MetadataSlot1763942400008 } from './0008-metadata-slot.ts';
 import { NamedObjects1763942400009 } from './0009-named-objects.ts';
 import { KeyGenerations1763942400010 } from './0010-key-generations.ts';
 import { ApprovalDecisions1763942400011 } from './0011-approval-decisions.ts';
+import { KeyHandouts1763942400012 } from './0012-key-handouts.ts';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Ledger1763942400001,
@@ -24,4 +25,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   NamedObjects1763942400009,
   KeyGenerations1763942400010,
   ApprovalDecisions1763942400011,
+  KeyHandouts1763942400012,
 ];

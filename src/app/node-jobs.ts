@@ -10,6 +10,7 @@ import type { UnixMs } from '../kernel/time.ts';
 import { systemActor } from '../ledger/event/draft.ts';
 import { doctorChecks } from '../operate/doctor/index.ts';
 import type { Backups, BaseKind } from '../operate/backup/backups.ts';
+import { alertOfFindings, reconcileKeys } from '../operate/reconcile/reconcile-keys.ts';
 import type { AlertBus } from '../platform/alerts/alert-bus.ts';
 import type { AlertCode } from '../platform/alerts/alert-registry.ts';
 import type { Config } from '../platform/config/config.ts';
@@ -159,6 +160,12 @@ async function switchKeys(deps: NodeJobsDeps, db: Database, check: () => void): 
   }
 }
 
+/** Compares the keys handed out with the ledger. */
+async function reconcile(deps: NodeJobsDeps, db: Database, check: () => void): Promise<void> {
+  const comparing = { ...deps.services, database: db };
+  alertOfFindings(deps.alerts, await reconcileKeys(comparing, systemActor, { check }));
+}
+
 /** A person's backup that runs at this moment will do. */
 function backup(kind: BaseKind): NodeJob['run'] {
   return async ({ backups }, _database, check) => {
@@ -209,6 +216,12 @@ const registry = {
     // The next hour is the retry.
     options: { retries: 0, timeoutSeconds: 20 * hour },
     run: switchKeys,
+  },
+  // Hourly, so that what happened on a day is told on that day.
+  'key.reconcile': {
+    cron: '37 * * * *',
+    options: { retries: 0, timeoutSeconds: 8 * hour },
+    run: reconcile,
   },
   'access.expire-approvals': {
     cron: '29 * * * *',

@@ -108,6 +108,7 @@ async function openApi(
   const routes = allRoutes({
     services,
     log,
+    alerts: base.alerts,
     graceDays: config.generations.graceDays,
     persons,
     approvals,

@@ -15,6 +15,8 @@ import type { AccountId } from '../kernel/ids.ts';
 import type { TileFiles } from '../ledger/tiles/tile-files.ts';
 import { backupRoutes } from '../operate/backup/backup-routes.ts';
 import type { Backups } from '../operate/backup/backups.ts';
+import { reconcileRoutes } from '../operate/reconcile/reconcile-routes.ts';
+import type { AlertBus } from '../platform/alerts/alert-bus.ts';
 import type { Log } from '../platform/log/log.ts';
 import type { Services } from './services.ts';
 
@@ -31,6 +33,7 @@ export interface RoutesDeps {
   };
   readonly unlock: Unlock;
   readonly log: Log;
+  readonly alerts: Pick<AlertBus, 'raise'>;
   /** Days in which a retired key generation stays. */
   readonly graceDays: number;
   /** Undefined without a target. */
@@ -54,6 +57,7 @@ export function allRoutes(deps: RoutesDeps): readonly Route[] {
     ...importRoutes({ ...services, messageBytesMax }),
     ...backupRoutes({ ...services, backups: deps.backups }),
     ...ledgerRoutes({ ...services, files }),
+    ...reconcileRoutes({ ...services, alerts: deps.alerts }),
     ...keyRoutes({ ...services, log, approvals, graceDays }),
   ];
 }

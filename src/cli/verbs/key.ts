@@ -63,6 +63,24 @@ async function destroy(call: CliCall): Promise<ExitCode> {
   return exitCode.done;
 }
 
+async function reconcile({ api, out }: CliCall): Promise<ExitCode> {
+  const done = (await api.call({ method: 'POST', path: '/keys/reconciliation' })) as {
+    readonly rows: number;
+    readonly keys: number;
+    readonly findings: readonly Readonly<Record<string, unknown>>[];
+  };
+  const { rows, keys, findings } = done;
+  out.result(done, [
+    `keys handed out, in ${rows} parts: ${keys}`,
+    `without an event that allows or explains them: ${findings.length}`,
+    ...findings.map(
+      ({ reason, kind, keyKind, custodian, keys: count }) =>
+        `${String(reason)}: ${String(count)} ${String(keyKind)} ${String(kind)}, custodian ${String(custodian)}`,
+    ),
+  ]);
+  return findings.length === 0 ? exitCode.done : exitCode.failure;
+}
+
 export const keyVerbs: readonly Verb[] = [
   {
     noun: 'key',
@@ -118,6 +136,12 @@ export const keyVerbs: readonly Verb[] = [
     arguments: [{ name: 'GENERATION', text: 'its number' }],
     options: { approval: { type: 'string', text: 'id of the granted approval', value: 'ID' } },
     run: destroy,
+  },
+  {
+    noun: 'key',
+    verb: 'reconcile',
+    summary: 'Compare the keys handed out since the last time with the ledger; exit 1 on a finding',
+    run: reconcile,
   },
   {
     noun: 'key',

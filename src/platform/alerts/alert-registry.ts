@@ -86,6 +86,11 @@ export const alertRegistry = {
     'The key service has trouble with token, database or ledger, or refused an opening.',
     'run postseal doctor; the field cause names the trouble',
   ),
+  'key.unreconciled': spec(
+    'P0',
+    'The key service handed out keys that no event in the ledger allows or explains.',
+    'somebody may have got at the key service: see the newest key.reconciled in the ledger, end foreign processes on the machine, and treat it as an incident',
+  ),
   'ledger.signer-refused': spec(
     'P0',
     'The signer was asked to sign a ledger that is shorter than or different from what it signed before.',

@@ -3,6 +3,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { performance } from 'node:perf_hooks';
 import { PostsealError } from '../../kernel/errors.ts';
+import type { OrganisationId } from '../../kernel/ids.ts';
 import { answers, ByteWriter, keyBytes, type Call } from '../keys/key-protocol.ts';
 import type { GenerationStep } from '../keys/generation-steps.ts';
 import type { KeySlot, KeyStatus, WriteKey } from '../keys/types.ts';
@@ -16,6 +17,7 @@ import { refusal, type OpenGate, type RefusalReason } from './open-gate.ts';
 import type { RootKeys } from './root-keys.ts';
 
 export interface AnswerDeps {
+  readonly organisation: OrganisationId;
   readonly tree: KeyTree;
   readonly root: RootKeys;
   readonly gate: OpenGate;
@@ -153,14 +155,17 @@ function answerPrepared(
   if (request.kind === 'wrap') {
     const wraps = wrapAll(batch, request.items);
     for (const { key } of request.items) key.fill(0);
+    deps.handouts.wrapped(request.items.map(({ slot }) => slot));
     deps.counts.wraps += request.items.length;
     return Promise.resolve(wraps);
   }
   if (request.kind === 'rewrap') {
+    refuseOtherObjects(request.items);
+    deps.handouts.checkRoom();
     const wraps = rewrapAll(batch, request.items);
     for (const { from, to } of request.items) {
       if (from.custodian !== to.custodian) {
-        deps.handouts.rewrapped(from.custodian, to.custodian, 1);
+        deps.handouts.rewrapped(from.custodian, to);
       }
     }
     deps.counts.wraps += request.items.length;
@@ -177,9 +182,22 @@ function answerPrepared(
   }
   deps.handouts.checkRoom();
   const keys = openAll(batch, request.items);
-  deps.handouts.opened(request.grant, request.items.length);
+  deps.handouts.opened(
+    request.grant,
+    request.items.map(({ slot }) => slot),
+  );
   deps.counts.opens += request.items.length;
   return Promise.resolve(keys);
+}
+
+/** A wrap of one object never becomes a wrap of another, which a grant for that one would open. */
+function refuseOtherObjects(
+  items: readonly { readonly from: KeySlot; readonly to: KeySlot }[],
+): void {
+  for (const { from, to } of items) {
+    if (from.purpose === to.purpose && from.objectId === to.objectId) continue;
+    throw new PostsealError('key.refused', { reason: 'object' });
+  }
 }
 
 async function answerSingle(deps: AnswerDeps, request: Exclude<Request, Batched>): Promise<Buffer> {
@@ -192,9 +210,11 @@ async function answerSingle(deps: AnswerDeps, request: Exclude<Request, Batched>
     return Buffer.alloc(0);
   }
   const { slot, owner } = request;
+  deps.handouts.checkRoom();
   if (slot === 'dedup') {
     // One dedup domain for now: the organisation's.
     if (owner !== 'organisation') throw new PostsealError('key.refused', { reason: 'domain' });
+    deps.handouts.gave(slot, deps.organisation);
     return encodeWriteKey(deps.root.dedup());
   }
   if (owner === 'organisation') throw new PostsealError('key.refused', { reason: 'owner' });
@@ -202,6 +222,7 @@ async function answerSingle(deps: AnswerDeps, request: Exclude<Request, Batched>
   const batch = await deps.tree.prepare({ custodians: [owner], groups: [], newGroups: [] });
   try {
     const found = batch.custodian(owner).slot(slot);
+    deps.handouts.gave(slot, owner);
     return encodeWriteKey({ ...found, key: Buffer.from(found.key) });
   } finally {
     batch.end();

@@ -14,6 +14,9 @@ import {
 import type { GenerationStep } from '../keys/generation-steps.ts';
 import type { KeySlot, OpenGrant, WriteSlot } from '../keys/types.ts';
 
+/** They are all named in the leaf of what they open. */
+const eventsPerGrantMax = 64;
+
 export type Request =
   | { readonly kind: 'ensureCustodian'; readonly custodian: CustodianId }
   | { readonly kind: 'wrap'; readonly items: readonly { slot: KeySlot; key: Buffer }[] }
@@ -54,7 +57,7 @@ const decoders: Readonly<Record<OperationCode, (reader: ByteReader) => Request>>
   [operations.open]: (reader) => {
     const session = reader.uuid() as SessionId;
     const purpose = reader.grantPurpose();
-    const events = list(reader, () => reader.uuid() as EventId);
+    const events = list(reader, () => reader.uuid() as EventId, eventsPerGrantMax);
     const items = list(reader, () => ({ slot: reader.slot(), wrap: reader.wrap() }));
     return { kind: 'open', grant: { session, purpose, events }, items };
   },
@@ -77,8 +80,8 @@ export function decodeRequest(call: Call): Request {
   return request;
 }
 
-function list<T>(reader: ByteReader, read: () => T): T[] {
+function list<T>(reader: ByteReader, read: () => T, most = itemsPerCallMax): T[] {
   const count = reader.u32();
-  if (count > itemsPerCallMax) throw new InvariantViolation('a call with too many items');
+  if (count > most) throw new InvariantViolation('a call with too many items');
   return Array.from({ length: count }, read);
 }

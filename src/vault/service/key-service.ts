@@ -86,7 +86,18 @@ export async function startKeyService(deps: KeyServiceDeps): Promise<KeyService>
   const { now } = deps;
   const generation = (step: GenerationStep): Promise<object> =>
     runGenerationStep({ database, store, organisation, sealer, root, tree, now }, step);
-  const answerDeps = { tree, root, gate, handouts, counts, status, generation, onRefusal, onError };
+  const answerDeps = {
+    organisation,
+    tree,
+    root,
+    gate,
+    handouts,
+    counts,
+    status,
+    generation,
+    onRefusal,
+    onError,
+  };
   const socket = await openKeySocket({
     path: deps.socketPath,
     answer: (calls, reply) => answerCalls(answerDeps, calls, reply),

@@ -130,6 +130,20 @@ export const archiveEvents = {
     ['key', 'cus', 'ses'],
     'The key service refused to open keys.',
   ),
+  'key.wrapped': eventSpec(
+    'B',
+    'info',
+    'security',
+    [],
+    'Keys that a node had made were wrapped for custodians, which needs no event; they are counted.',
+  ),
+  'key.reconciled': eventSpec(
+    'B',
+    'notice',
+    'security',
+    ['cus'],
+    'The keys handed out were compared with the events that allow them; what has none is named.',
+  ),
   'import.started': eventSpec('A', 'notice', 'archive', ['acc', 'cus'], 'An import started.'),
   'import.ended': eventSpec(
     'A',
