@@ -1,6 +1,8 @@
 // Metadata of a record (docs/formats/metadata.md): found in an export, opened, and taken apart.
+import { createHmac } from 'node:crypto';
 import { openCell, openPage, pageRecords } from './cell.ts';
 import type { Export, ExportedCell, ExportedPage } from './export-file.ts';
+import { hashBytes } from './hashes.ts';
 import { openLeafKey, purposes } from './key-chain.ts';
 import { Refused } from './refused.ts';
 import type { Unwrap } from './unwrap-command.ts';
@@ -14,6 +16,8 @@ export interface Metadata {
   readonly preview: string;
   /** Reverse-path and forward-paths, or null. */
   readonly envelope: readonly string[] | null;
+  /** Hex of the SHA-256 of the original, and of what its ledger event commits to; null in version 1. */
+  readonly original: { readonly sha256: string; readonly commitment: string } | null;
 }
 
 function decodeUtf8(bytes: Buffer): string {
@@ -39,10 +43,16 @@ function isPaths(value: unknown): value is string[] {
   return value.every((path: unknown) => typeof path === 'string');
 }
 
+function originalOf(proof: Buffer): NonNullable<Metadata['original']> {
+  const sha256 = proof.subarray(0, hashBytes);
+  const commitment = createHmac('sha256', proof.subarray(hashBytes)).update(sha256).digest('hex');
+  return { sha256: sha256.toString('hex'), commitment };
+}
+
 /** @throws Refused `format`. */
 export function decodeMetadata(payload: Buffer): Metadata {
   const refuse = (what: string): Refused => new Refused('metadata', 'format', what);
-  if (payload[0] !== 1) throw refuse('version');
+  if (payload[0] !== 1 && payload[0] !== 2) throw refuse('version');
   const flags = payload[1] ?? 0xff;
   if (flags > 1) throw refuse('flags');
   let at = 2;
@@ -54,7 +64,8 @@ export function decodeMetadata(payload: Buffer): Metadata {
     return payload.subarray(from, at);
   };
   const [lines, structure, preview, paths] = [section(), section(), section(), section()];
-  if (at !== payload.length) throw refuse('bytes behind');
+  const proof = payload.subarray(at);
+  if (proof.length !== (payload[0] === 1 ? 0 : 2 * hashBytes)) throw refuse('bytes behind');
   const envelope = paths.length === 0 ? null : decodeJson(paths, 'envelope');
   if (envelope !== null && !isPaths(envelope)) throw refuse('envelope');
   return {
@@ -63,6 +74,7 @@ export function decodeMetadata(payload: Buffer): Metadata {
     structure: decodeJson(structure, 'structure'),
     preview: decodeUtf8(preview),
     envelope,
+    original: proof.length === 0 ? null : originalOf(proof),
   };
 }
 

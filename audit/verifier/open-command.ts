@@ -1,6 +1,14 @@
 // `postseal-verify open`: the original of a message, or its metadata, from packs and exported wraps alone.
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type ByteSource, openFile } from './byte-source.ts';
@@ -133,12 +141,27 @@ function write(fd: number, bytes: Buffer): void {
   for (let at = 0; at < bytes.length; at += writeSync(fd, bytes, at));
 }
 
+/** SHA-256 that the metadata of the record gives, where the export has metadata and it says so. */
+function expectedSha256(from: Export, content: string, values: Values, unwrap: Unwrap) {
+  const records = from.records.filter((row) => row.content === content);
+  const [only] = records;
+  const record = values.record ?? (records.length === 1 ? only?.record : undefined);
+  return record === undefined ? undefined : openMetadata(from, record, unwrap)?.original?.sha256;
+}
+
+/** @throws Refused `identity`: whole and sound, but not the bytes that the record stands for. */
+function compare(found: string, expected: string | undefined): void {
+  if (expected !== undefined && found !== expected)
+    throw new Refused('body', 'identity', 'not the original of the record');
+}
+
 /** Writes the message to `path`, which is there whole or not at all; answers its SHA-256. */
-function writeFile(path: string, message: OpenedBody): string {
+function writeFile(path: string, message: OpenedBody, expected: string | undefined): string {
   const hash = createHash('sha256');
   const part = `${path}.part`;
   const failed = (): CannotRun => new CannotRun(`${path} cannot be written`);
   let fd: number;
+  let sha256: string;
   try {
     fd = openSync(part, 'wx', 0o600);
   } catch {
@@ -150,13 +173,16 @@ function writeFile(path: string, message: OpenedBody): string {
       hash.update(chunk);
       write(fd, chunk);
     }
+    sha256 = hash.digest('hex');
+    compare(sha256, expected);
+    fsyncSync(fd);
     closeSync(fd);
     renameSync(part, path);
   } catch (error) {
     rmSync(part, { force: true });
     throw error instanceof Refused || error instanceof CannotRun ? error : failed();
   }
-  return hash.digest('hex');
+  return sha256;
 }
 
 function openMessage(from: Export, values: Values, unwrap: Unwrap): void {
@@ -167,12 +193,18 @@ function openMessage(from: Export, values: Values, unwrap: Unwrap): void {
   const message = openBody(body, dek, content);
   dek.fill(0);
   if (message.size !== row.size) throw new Refused('body', 'identity', 'another size');
+  const expected = expectedSha256(from, content, values, unwrap);
   if (values.out === undefined) {
     // All of it is proved before the first byte is out.
-    for (const chunk of message.chunks()) chunk.fill(0);
+    const hash = createHash('sha256');
+    for (const chunk of message.chunks()) {
+      hash.update(chunk);
+      chunk.fill(0);
+    }
+    compare(hash.digest('hex'), expected);
     for (const chunk of message.chunks()) write(1, chunk);
   } else {
-    const sha256 = writeFile(values.out, message);
+    const sha256 = writeFile(values.out, message, expected);
     const told = { content, octets: message.size, sha256, out: values.out };
     const line = `${values.out}: ${message.size} octets, sha256 ${sha256}`;
     process.stdout.write(`${values.json === true ? JSON.stringify(told, null, 2) : line}\n`);

@@ -1,5 +1,7 @@
 // Reads ranges of one sealed body: header and index first, then only the chunks of the range, at most a
 // megabyte at a time. What is small is read and opened at once.
+import { createHash, hash } from 'node:crypto';
+import type { ContentId } from '../kernel/ids.ts';
 import { bodyChunkBytes } from '../kernel/limits.ts';
 import {
   bodyEndBytes,
@@ -18,13 +20,22 @@ type BodyMap = ReturnType<typeof openBodyMap>;
 /** Up to this many sealed octets the whole body is read at once. */
 const wholeBytes = 131_072;
 const tailBytes = 4_096;
+/** Up to this many octets all of a body is opened and compared before any of it is given. */
+const comparedBytes = 262_144;
 const stepBytes = 16 * bodyChunkBytes;
 
-/** Opens header and index. Takes over `dek`, which is zeroed. @throws IntegrityError. */
+export interface BodyProof {
+  /** Taken over and zeroed. */
+  readonly dek: Buffer;
+  /** SHA-256 of the bytes, of the record's own metadata; undefined for a record that has none. */
+  readonly digest: Uint8Array | undefined;
+}
+
+/** Opens header and index. @throws IntegrityError. */
 export async function openBodyReader(
   store: BodyStore,
   row: ContentRow,
-  dek: Buffer,
+  { dek, digest }: BodyProof,
 ): Promise<BodyReader> {
   const { place, contentId } = row;
   try {
@@ -39,7 +50,8 @@ export async function openBodyReader(
     if (map.plainLength !== row.size) {
       throw new IntegrityError('integrity.pack', { content: contentId, what: 'size' });
     }
-    return new RangeReader(map, read);
+    const proof = digest === undefined ? undefined : new OriginalCheck(contentId, digest);
+    return new RangeReader(map, read, proof);
   } finally {
     dek.fill(0);
   }
@@ -49,11 +61,19 @@ class RangeReader implements BodyReader {
   readonly size: number;
   readonly #map: BodyMap;
   readonly #read: (from: number, to: number) => Promise<Buffer>;
+  readonly #proof: OriginalCheck | undefined;
+  /** The whole of a small body, once it was compared. */
+  #plain: Buffer | undefined;
 
-  constructor(map: BodyMap, read: (from: number, to: number) => Promise<Buffer>) {
+  constructor(
+    map: BodyMap,
+    read: (from: number, to: number) => Promise<Buffer>,
+    proof: OriginalCheck | undefined,
+  ) {
     this.size = map.plainLength;
     this.#map = map;
     this.#read = read;
+    this.#proof = proof;
   }
 
   async read(from: number, to: number): Promise<Buffer> {
@@ -64,16 +84,51 @@ class RangeReader implements BodyReader {
   }
 
   async *stream(from = 0, to = this.size): AsyncGenerator<Buffer> {
+    const start = Math.max(0, from);
     const end = Math.min(to, this.size);
-    for (let at = Math.max(0, from); at < end;) {
-      const next = Math.min(end, (Math.floor(at / stepBytes) + 1) * stepBytes);
+    if (this.#proof === undefined) yield* this.#range(start, end);
+    else if (this.size <= comparedBytes)
+      yield (await this.#whole(this.#proof)).subarray(start, end);
+    else if (start === 0 && end === this.size) yield* this.#compared(this.#proof);
+    else yield* this.#range(start, end);
+  }
+
+  async *#range(from: number, to: number): AsyncGenerator<Buffer> {
+    for (let at = from; at < to;) {
+      const next = Math.min(to, (Math.floor(at / stepBytes) + 1) * stepBytes);
       yield* await this.#step(at, next);
       at = next;
     }
   }
 
+  async #whole(proof: OriginalCheck): Promise<Buffer> {
+    if (this.#plain === undefined) {
+      const pieces: Buffer[] = [];
+      for await (const piece of this.#range(0, this.size)) pieces.push(piece);
+      const [only] = pieces;
+      const plain = pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);
+      proof.compare(hash('sha256', plain, 'buffer'));
+      this.#plain = plain;
+    }
+    return this.#plain;
+  }
+
+  /** The last piece is held back until all of them were compared: no reader has the whole of a wrong body. */
+  async *#compared(proof: OriginalCheck): AsyncGenerator<Buffer> {
+    const sum = createHash('sha256');
+    let held: Buffer | undefined;
+    for await (const piece of this.#range(0, this.size)) {
+      sum.update(piece);
+      if (held !== undefined) yield held;
+      held = piece;
+    }
+    proof.compare(sum.digest());
+    if (held !== undefined) yield held;
+  }
+
   close(): void {
     this.#map.keys.chunkKey.fill(0);
+    this.#plain = undefined;
   }
 
   async #step(from: number, to: number): Promise<Buffer[]> {
@@ -89,5 +144,22 @@ class RangeReader implements BodyReader {
       const stop = Math.min(plain.length, to - chunk.plainFrom);
       return Buffer.from(plain.buffer, plain.byteOffset + start, stop - start);
     });
+  }
+}
+
+/** Holds the bytes against the record's own metadata: whoever pointed a row elsewhere is found out. */
+class OriginalCheck {
+  readonly #contentId: ContentId;
+  readonly #digest: Uint8Array;
+
+  constructor(contentId: ContentId, digest: Uint8Array) {
+    this.#contentId = contentId;
+    this.#digest = digest;
+  }
+
+  /** @throws IntegrityError `integrity.tag`. */
+  compare(found: Buffer): void {
+    if (found.equals(this.#digest)) return;
+    throw new IntegrityError('integrity.tag', { content: this.#contentId, what: 'original' });
   }
 }

@@ -1,10 +1,15 @@
 // What a metadata cell holds, before sealing: docs/formats/metadata.md. Pure.
+import { createHmac } from 'node:crypto';
 import { IntegrityError } from '../kernel/errors.ts';
 import { decodeStructure, encodeStructure } from '../mime/structure.ts';
 import type { MessageStructure } from '../mime/part.ts';
-import type { Envelope, RecordMetadata } from './types.ts';
+import type { Envelope, OriginalProof, RecordMetadata } from './types.ts';
 
-const version = 1;
+/** Written today. Version 1 ends with its sections: it does not say which bytes it belongs to. */
+const version = 2;
+const firstVersion = 1;
+const digestBytes = 32;
+const saltBytes = 32;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export interface MetadataInput {
@@ -14,12 +19,17 @@ export interface MetadataInput {
   readonly structure: MessageStructure;
   readonly preview: string;
   readonly envelope: Envelope | undefined;
+  /** SHA-256 of the original, 32 bytes. */
+  readonly digest: Uint8Array;
 }
 
 /** Flag bit: the header was longer than the parser keeps. */
 const truncatedFlag = 1;
 
-/** version ‖ flags ‖ four sections, each a u32 length and its bytes: header lines, structure, preview, envelope. */
+/**
+ * version ‖ flags ‖ four sections, each a u32 length and its bytes: header lines, structure, preview,
+ * envelope ‖ digest. The same for every record of the original; `saltMetadata` makes it the record's.
+ */
 export function encodeMetadata(input: MetadataInput): Buffer {
   const sections = [
     Buffer.from(input.headerLines, 'latin1'),
@@ -27,7 +37,8 @@ export function encodeMetadata(input: MetadataInput): Buffer {
     Buffer.from(input.preview, 'utf8'),
     input.envelope === undefined ? Buffer.alloc(0) : encodeEnvelope(input.envelope),
   ];
-  const out = Buffer.allocUnsafe(sections.reduce((sum, { length }) => sum + 4 + length, 2));
+  const fixed = 2 + digestBytes;
+  const out = Buffer.allocUnsafe(sections.reduce((sum, { length }) => sum + 4 + length, fixed));
   let at = out.writeUInt8(version, 0);
   at = out.writeUInt8(input.headerTruncated ? truncatedFlag : 0, at);
   for (const section of sections) {
@@ -35,13 +46,25 @@ export function encodeMetadata(input: MetadataInput): Buffer {
     out.set(section, at);
     at += section.length;
   }
+  out.set(input.digest, at);
   return out;
 }
+
+/** The payload of one record: what `encodeMetadata` made ‖ the record's salt (32 random bytes). */
+export const saltMetadata = (encoded: Uint8Array, salt: Uint8Array): Buffer =>
+  Buffer.concat([encoded, salt]);
+
+/**
+ * What the ledger keeps of a record's bytes, 32 bytes: it proves them once the salt is shown, and tells
+ * nothing before, not even that two records are of one message (docs/formats/metadata.md).
+ */
+export const originalCommitment = ({ salt, digest }: OriginalProof): Buffer =>
+  createHmac('sha256', salt).update(digest).digest();
 
 /** @throws IntegrityError `integrity.format` for anything that `encodeMetadata` did not write. */
 export function decodeMetadata(payload: Uint8Array): RecordMetadata {
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-  if (bytes[0] !== version) throw unreadable('version');
+  if (bytes[0] !== version && bytes[0] !== firstVersion) throw unreadable('version');
   const flags = bytes[1] ?? 255;
   if (flags > truncatedFlag) throw unreadable('flags');
   let at = 2;
@@ -57,10 +80,19 @@ export function decodeMetadata(payload: Uint8Array): RecordMetadata {
   const structure = decodeStructure(section());
   const preview = text(section());
   const envelope = section();
-  if (at !== bytes.length) throw unreadable('rest');
+  const proof = bytes[0] === version ? originalOf(bytes.subarray(at)) : {};
+  if (bytes[0] === firstVersion && at !== bytes.length) throw unreadable('rest');
   const headerTruncated = flags === truncatedFlag;
-  const known = { headerLines, headerTruncated, structure, preview, size: structure.size };
+  const size = structure.size;
+  const known = { headerLines, headerTruncated, structure, preview, size, ...proof };
   return envelope.length === 0 ? known : { ...known, envelope: decodeEnvelope(envelope) };
+}
+
+function originalOf(rest: Buffer): { readonly original: OriginalProof } {
+  if (rest.length !== digestBytes + saltBytes) throw unreadable('rest');
+  // A copy: a decoded record outlives its page's block.
+  const copy = Buffer.from(rest);
+  return { original: { digest: copy.subarray(0, digestBytes), salt: copy.subarray(digestBytes) } };
 }
 
 const encodeEnvelope = ({ from, to }: Envelope): Buffer =>

@@ -46,16 +46,23 @@ export class RecordOpener {
     grant: OpenGrant,
     refs: readonly RecordRef[],
   ): Promise<(BodyReader | PostsealError)[]> {
+    // The metadata says which bytes the record stands for; its keys travel with those of the bodies.
+    const proofs = this.#metadata.open(grant, refs);
+    proofs.catch(() => undefined);
     const rows = await Promise.all(refs.map((ref) => this.#deps.contents.ask(ref)));
     const keys = await this.#deksOf(grant, rows);
+    const metadata = await proofs;
     return Promise.all(
       refs.map(async (ref, i) => {
         const row = rows[i];
         const dek = keys[i];
-        if (row === undefined || dek === undefined) return gone(ref);
+        const proof = metadata[i];
+        if (row === undefined || dek === undefined || proof === undefined) return gone(ref);
         if (dek instanceof PostsealError) return dek;
+        if (proof instanceof PostsealError) return refused(dek, proof);
         try {
-          return await openBodyReader(this.#deps.store, row, dek);
+          const digest = proof.original?.digest;
+          return await openBodyReader(this.#deps.store, row, { dek, digest });
         } catch (error) {
           if (error instanceof PostsealError) return error;
           throw error;
@@ -110,6 +117,12 @@ export class RecordOpener {
     }
     return out;
   }
+}
+
+/** Bytes that nothing vouches for are not handed out. */
+function refused(dek: Buffer, error: PostsealError): PostsealError {
+  dek.fill(0);
+  return error;
 }
 
 const cacheKey = (grant: OpenGrant, custodian: string, object: string): string =>

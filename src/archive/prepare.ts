@@ -10,6 +10,7 @@ import type { SealPool } from '../vault/sealing/seal-pool.ts';
 import { part, type PartKind } from './committer/types.ts';
 import type { ContentChooser } from './content-chooser.ts';
 import { groupOf, type RecordDraft } from './record-draft.ts';
+import { originalCommitment, saltMetadata } from './metadata-payload.ts';
 import type { RecordNumbers } from './record-numbers.store.ts';
 import { type Original, takeOriginal, type TagKey } from './take-original.ts';
 import type { IngestInput, PreparedRecord, StoredRecord } from './types.ts';
@@ -72,10 +73,21 @@ export class Preparer {
     const recordId = randomUUID() as RecordId;
     const holder = {};
     original.spare?.holders.add(holder);
-    const choice = { ...original, holder, custodian, recordId, recordNo, source: input.source };
+    // Of its own for each record: two leaves must not tell that their records are of one message.
+    const salt = randomBytes(32);
+    const commitment = originalCommitment({ salt, digest: original.digest }).toString('hex');
+    const choice = {
+      ...original,
+      ...{ holder, custodian, recordId, recordNo, source: input.source, commitment },
+    };
     try {
       const { content, beside } = await chooser.chooseWith(choice, () =>
-        this.#sealMetadata(custodian, recordId, groupOf(recordNo), original.metadata),
+        this.#sealMetadata(
+          custodian,
+          recordId,
+          groupOf(recordNo),
+          saltMetadata(original.metadata, salt),
+        ),
       );
       return { ...choice, ...beside, content };
     } catch (error) {
@@ -104,8 +116,9 @@ export class Preparer {
   }
 
   #prepared(draft: RecordDraft): PreparedRecord {
-    const { custodian, recordId, recordNo, size } = draft;
+    const { custodian, recordId, recordNo, size, commitment } = draft;
     return {
+      commitment,
       custodian,
       recordId,
       recordNo,

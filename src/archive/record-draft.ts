@@ -41,6 +41,8 @@ export interface RecordDraft {
   readonly recordNo: RecordNo;
   readonly size: number;
   readonly source: RecordSource;
+  /** What the record's event says of its bytes. */
+  readonly commitment: string;
   readonly tag: Buffer;
   readonly tagVersion: number;
   readonly cell: Uint8Array;

@@ -1,6 +1,6 @@
 // The bytes of one message on their way in: parsed and tagged as they come; small ones are kept until
 // they are stored, large ones go into a pack file of their own at once, sealed, without plaintext spool.
-import { createHmac, type KeyObject, randomBytes, randomUUID } from 'node:crypto';
+import { createHash, createHmac, type KeyObject, randomBytes, randomUUID } from 'node:crypto';
 import { PostsealError } from '../kernel/errors.ts';
 import type { ContentId } from '../kernel/ids.ts';
 import { createMimeParser } from '../mime/parser.ts';
@@ -25,7 +25,9 @@ export interface Original {
   /** HMAC-SHA256 of the bytes under the dedup key. */
   readonly tag: Buffer;
   readonly tagVersion: number;
-  /** What the metadata cell of each of its records holds. */
+  /** SHA-256 of the bytes. */
+  readonly digest: Buffer;
+  /** What the metadata cell of each of its records holds, without the salt of the record. */
   readonly metadata: Buffer;
   readonly seal: () => SealedBody;
   /** The sealed file of a large one. */
@@ -72,6 +74,7 @@ class Intake {
   readonly #options: TakeOptions;
   readonly #parser = createMimeParser();
   readonly #hmac;
+  readonly #hash = createHash('sha256');
   #kept: Uint8Array[] = [];
   #size = 0;
   #stream: StreamSealer | undefined;
@@ -87,6 +90,7 @@ class Intake {
       throw new PostsealError('limit.message-size', { bytes: this.#size });
     }
     this.#hmac.update(piece);
+    this.#hash.update(piece);
     this.#parser.push(piece);
     this.#kept.push(piece);
   }
@@ -110,12 +114,14 @@ class Intake {
     const structure = this.#parser.end();
     const [first] = this.#kept;
     const head = this.#kept.length === 1 && first !== undefined ? first : Buffer.concat(this.#kept);
+    const digest = this.#hash.digest();
     const metadata = encodeMetadata({
       headerLines: extractUsualHeaderLines(structure),
       headerTruncated: structure.headerTruncated,
       structure,
       preview: previewOf(structure.root, (from, to) => head.subarray(from, to)),
       envelope,
+      digest,
     });
     const spare = await this.#stream?.finish();
     const tag = this.#hmac.digest();
@@ -123,6 +129,7 @@ class Intake {
       size: this.#size,
       tag,
       tagVersion: tagKey.version,
+      digest,
       metadata,
       seal: () => spare ?? sealSmall(store, head),
       spare,

@@ -40,6 +40,8 @@ export interface PreparedRecord extends RecordRef {
   readonly size: number;
   /** True when the bytes were already stored. */
   readonly known: boolean;
+  /** Member `original` of its event: 64 hex digits that commit to the bytes and show nothing of them. */
+  readonly commitment: string;
   /** The part that stores it; goes into ONE operation, first among the parts that use the record. */
   part(): Part<StoredRecord>;
   /** Gives the sealed bytes up. Harmless after a commit has ended, forbidden while one is under way. */
@@ -65,6 +67,16 @@ export interface RecordMetadata {
   /** Octets of the original. */
   readonly size: number;
   readonly envelope?: Envelope;
+  /** What the bytes are; undefined for a record that was archived before its metadata said so. */
+  readonly original?: OriginalProof;
+}
+
+/** Which bytes a record stands for (docs/formats/metadata.md "Original"). */
+export interface OriginalProof {
+  /** SHA-256 of the original, 32 bytes. */
+  readonly digest: Uint8Array;
+  /** 32 random bytes of this record alone; HMAC-SHA256(salt, digest) stands in its ledger event. */
+  readonly salt: Uint8Array;
 }
 
 export interface BodyReader {

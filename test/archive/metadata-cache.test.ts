@@ -3,17 +3,25 @@ import { describe, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { type CachedRecord, MetadataCache } from '../../src/archive/metadata-cache.ts';
-import { decodeMetadata, encodeMetadata } from '../../src/archive/metadata-payload.ts';
+import {
+  decodeMetadata,
+  encodeMetadata,
+  saltMetadata,
+} from '../../src/archive/metadata-payload.ts';
 import { parseMessage } from '../../src/mime/parser.ts';
 
 const payloadOf = (subject: string): Uint8Array =>
-  encodeMetadata({
-    headerLines: `Subject: ${subject}\r\n`,
-    headerTruncated: false,
-    structure: parseMessage(Buffer.from(`Subject: ${subject}\r\n\r\nx`)),
-    preview: '',
-    envelope: undefined,
-  });
+  saltMetadata(
+    encodeMetadata({
+      headerLines: `Subject: ${subject}\r\n`,
+      headerTruncated: false,
+      structure: parseMessage(Buffer.from(`Subject: ${subject}\r\n\r\nx`)),
+      preview: '',
+      envelope: undefined,
+      digest: Buffer.alloc(32, 1),
+    }),
+    Buffer.alloc(32, 2),
+  );
 const newRecord = (): CachedRecord => ({ custodian: randomUUID(), recordId: randomUUID() });
 
 function newCache(bytesMax = 1_000_000) {

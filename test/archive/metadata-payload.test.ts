@@ -1,8 +1,14 @@
 // docs/formats/metadata.md: known bytes, every message comes back, and nothing else is taken.
+import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { decodeMetadata, encodeMetadata } from '../../src/archive/metadata-payload.ts';
+import {
+  decodeMetadata,
+  encodeMetadata,
+  originalCommitment,
+  saltMetadata,
+} from '../../src/archive/metadata-payload.ts';
 import { PostsealError } from '../../src/kernel/errors.ts';
 import { parseMessage } from '../../src/mime/parser.ts';
 import { usualFields, usualFieldsVersion } from '../../src/mime/usual-fields.ts';
@@ -15,7 +21,13 @@ const vector = {
   structure,
   preview: 'b',
   envelope: { from: 'x@example.com', to: ['y@example.com'] },
+  digest: hash('sha256', bytes, 'buffer'),
 };
+const salt = Buffer.alloc(32, 7);
+const whole = saltMetadata(encodeMetadata(vector), salt);
+/** The same as it was written before metadata said which bytes it belongs to. */
+const first = Buffer.from(whole.subarray(0, -64));
+first[0] = 1;
 
 describe('encodeMetadata', () => {
   test('writes the vector of the format', () => {
@@ -27,15 +39,28 @@ describe('encodeMetadata', () => {
     ]);
     const length = (n: number): string => n.toString(16).padStart(8, '0');
     const envelope = '["x@example.com","y@example.com"]';
-    expect(encodeMetadata(vector).toString('hex')).toBe(
+    expect(whole.toString('hex')).toBe(
       [
-        '0100',
+        '0200',
         length(12) + Buffer.from('Subject: a\r\n').toString('hex'),
         length(json.length) + Buffer.from(json).toString('hex'),
         `${length(1)}62`,
         length(envelope.length) + Buffer.from(envelope).toString('hex'),
+        '9c6c8eb5e1aadf9965b891e6b38b9eaaa685400b5a6f4e755ee91c0695514d09',
+        '07'.repeat(32),
       ].join(''),
     );
+    const { original } = decodeMetadata(whole);
+    expect(original).toEqual({ digest: vector.digest, salt });
+    expect(originalCommitment(original!).toString('hex')).toBe(
+      '1e8e0fc0fce6a110395140b65e871bb54200952306610800d9dcaa20f657cd48',
+    );
+  });
+
+  test('version 1 is read, and says nothing of the bytes', () => {
+    const { original, ...rest } = decodeMetadata(whole);
+    expect(original).toBeDefined();
+    expect(decodeMetadata(first)).toEqual(rest);
   });
 });
 
@@ -52,7 +77,13 @@ describe('decodeMetadata', () => {
           const [from = '', ...to] = paths ?? [];
           const envelope = paths === undefined ? undefined : { from, to };
           const back = decodeMetadata(
-            encodeMetadata({ headerLines, headerTruncated, structure, preview, envelope }),
+            saltMetadata(
+              encodeMetadata({
+                ...{ headerLines, headerTruncated, structure, preview, envelope },
+                digest: vector.digest,
+              }),
+              salt,
+            ),
           );
           const { size, lines, root } = structure;
           expect(back).toEqual({
@@ -61,6 +92,7 @@ describe('decodeMetadata', () => {
             structure: { size, lines, root },
             preview,
             size,
+            original: { digest: vector.digest, salt },
             ...(envelope === undefined ? {} : { envelope }),
           });
         },
@@ -70,11 +102,12 @@ describe('decodeMetadata', () => {
   });
 
   test('refuses everything else as a format failure', () => {
-    const whole = encodeMetadata(vector);
-    for (let length = 0; length < whole.length; length += 1) {
-      expect(() => decodeMetadata(whole.subarray(0, length))).toThrow(PostsealError);
+    for (const good of [whole, first]) {
+      for (let length = 0; length < good.length; length += 1) {
+        expect(() => decodeMetadata(good.subarray(0, length))).toThrow(PostsealError);
+      }
+      expect(() => decodeMetadata(Buffer.concat([good, Buffer.alloc(1)]))).toThrow(PostsealError);
     }
-    expect(() => decodeMetadata(Buffer.concat([whole, Buffer.alloc(1)]))).toThrow(PostsealError);
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (noise) => {
         try {

@@ -135,6 +135,7 @@ async function commit(
           { t: 'cus', id: custodian },
           { t: 'rec', id: record.recordId, sz: record.size },
         ],
+        fields: { original: record.commitment },
       },
     ],
     parts: [

@@ -151,6 +151,7 @@ async function storeItem(run: Run, item: IncomingItem, turn: Turn): Promise<Impo
             { t: 'acc', id: account.id },
             { t: 'cus', id: custodian },
           ],
+          fields: { original: record.commitment },
         },
       ],
       parts: [

@@ -108,7 +108,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
                     { t: 'acc', id: account.id },
                     { t: 'cus', id: custodian },
                   ],
-                  fields: { source: 'lmtp' },
+                  fields: { source: 'lmtp', original: record.commitment },
                 },
               ],
               parts: [

@@ -171,13 +171,18 @@ describe('the copy from before the erasure', () => {
   test('with the newest key state gives back all that was not erased, byte for byte, and not what was', async () => {
     await putBack('newest', keyTables);
     // What a key-state backup carries besides the keys: the wraps of the groups whose key was replaced.
-    await tamper(
-      run.stage.database.pool,
-      'public.content_wrap',
-      `UPDATE public.content_wrap w SET wrap = n.wrap, digest = n.digest FROM newest.content_wrap n
-        WHERE n.custodian_id = w.custodian_id AND n.content_id = w.content_id`,
-      [],
-    );
+    for (const [table, object] of [
+      ['content_wrap', 'content_id'],
+      ['metadata_cell', 'record_id'],
+    ] as const) {
+      await tamper(
+        run.stage.database.pool,
+        `public.${table}`,
+        `UPDATE public.${table} w SET wrap = n.wrap, digest = n.digest FROM newest.${table} n
+          WHERE n.custodian_id = w.custodian_id AND n.${object} = w.${object}`,
+        [],
+      );
+    }
     await run.stage.restartKeys();
     expect(
       await run.rows(`SELECT 1 FROM record WHERE record_id = $1`, [erased.recordId]),

@@ -136,7 +136,7 @@ def open_metadata(export, kek, record_id):
 
 
 def check_metadata(payload):
-    need(len(payload) >= 2 and payload[0] == 1 and payload[1] <= 1, "format")
+    need(len(payload) >= 2 and payload[0] in (1, 2) and payload[1] <= 1, "format")
     at, sections = 2, []
     for _ in range(4):
         need(at + 4 <= len(payload), "format")
@@ -144,7 +144,7 @@ def check_metadata(payload):
         need(end <= len(payload), "format")
         sections.append(payload[at + 4 : end])
         at = end
-    need(at == len(payload), "format")
+    need(len(payload) - at == (0 if payload[0] == 1 else 64), "format")
     try:
         structure, _, envelope = json.loads(sections[1]), sections[2].decode("utf-8"), sections[3]
         paths = json.loads(envelope) if envelope else ["none"]
