@@ -3,21 +3,16 @@
 // which readers that looked up a place before the move come to their end. A crash at any step leaves a
 // copy that nothing refers to, or an empty pack that the next run deletes. Only bodies are written to packs
 // so far: whoever writes frames of another kind has to make them count as living here.
-import { assert } from '../kernel/errors.ts';
 import type { PackId } from '../kernel/ids.ts';
 import type { Clock, UnixMs } from '../kernel/time.ts';
 import { systemActor } from '../ledger/event/draft.ts';
 import type { Database } from '../platform/postgres/database.ts';
 import { frameOverheadBytes } from '../vault/formats/pack.ts';
 import type { BodyStore, PackAbout } from '../vault/packs/body-store.ts';
-import { type Committer, part } from './committer/types.ts';
-import {
-  forgetPack,
-  type LivingBody,
-  livingBodies,
-  moveKind,
-  type MovedBody,
-} from './pack-move.store.ts';
+import type { Committer } from './committer/types.ts';
+import { type LockEnds, lockClass, lockOf, noLegalBasis } from './lock-ends.ts';
+import { batchesOf, copyBodies, moveRows } from './move-bodies.ts';
+import { forgetPack, type LivingBody, livingBodies, type MovedBody } from './pack-move.store.ts';
 
 export interface CompactDeps {
   readonly db: Database;
@@ -26,6 +21,8 @@ export interface CompactDeps {
   readonly clock: Clock;
   /** When this node started: an unclosed pack that is older is nobody's active one. */
   readonly startedAt: UnixMs;
+  /** Default: nothing has a legal basis. */
+  readonly lockEnds?: LockEnds;
   /** After each batch; what it throws ends the run. */
   readonly onStep?: () => void;
 }
@@ -56,10 +53,6 @@ export interface CompactResult {
   damaged: number;
 }
 
-/** Of one event and one transaction. */
-const batchBytes = 8_388_608;
-const batchBodies = 100;
-
 /**
  * One run over all packs.
  * @throws PostsealError `home.disk-full`, `database.unreachable`: what was moved stays moved.
@@ -73,12 +66,14 @@ export async function compactPacks(
     if (about.changedAt > deps.clock.now() - options.restMs) continue;
     if (!about.closed && about.changedAt >= deps.startedAt) continue;
     const bodies = await livingBodies(deps.db, about.pack);
-    if (bodies.length === 0) await removePack(deps, about, result);
-    else if (isMostlyDead(about, bodies, options) && result.movedBytes < options.copyBytesMax) {
-      await emptyPack(deps, about.pack, bodies, result);
+    const dead = bodies.length === 0;
+    const mostly = isMostlyDead(about, bodies, options) && result.movedBytes < options.copyBytesMax;
+    if ((dead || mostly) && !(await isLocked(deps, about.pack))) {
+      await (dead ? removePack(deps, about, result) : emptyPack(deps, about.pack, bodies, result));
     }
     deps.onStep?.();
   }
+  await deps.store.sweep((deps.clock.now() - options.restMs) as UnixMs);
   return result;
 }
 
@@ -108,54 +103,26 @@ async function emptyPack(
   }
 }
 
-function* batchesOf(bodies: readonly LivingBody[]): Generator<readonly LivingBody[]> {
-  let batch: LivingBody[] = [];
-  let bytes = 0;
-  for (const body of bodies) {
-    const full = batch.length === batchBodies || bytes + body.place.length > batchBytes;
-    if (batch.length > 0 && full) {
-      yield batch;
-      batch = [];
-      bytes = 0;
-    }
-    batch.push(body);
-    bytes += body.place.length;
-  }
-  if (batch.length > 0) yield batch;
-}
-
 /** The bodies that were whole and lie elsewhere now. */
 async function moveBatch(
   deps: CompactDeps,
   pack: PackId,
   bodies: readonly LivingBody[],
 ): Promise<readonly MovedBody[]> {
-  const moved: MovedBody[] = [];
-  for (const body of bodies) {
-    // Looked at before anything is written: what is damaged must not fill the active pack night by night.
-    if ((await deps.store.verify(body.place)) !== undefined) continue;
-    const payload = await deps.store.read(body.place);
-    const to = deps.store.append({ objectId: body.contentId }, payload);
-    // The digest covers payload and prefix, and both are the same again.
-    assert(to.sha256.equals(body.place.sha256), 'a copied frame has the digest of the first');
-    moved.push({ ...body, to });
+  const ends = await (deps.lockEnds ?? noLegalBasis)(bodies);
+  const all: MovedBody[] = [];
+  for (const part of Map.groupBy(bodies.keys(), (i) => lockClass(ends[i])).values()) {
+    const some = part.flatMap((i) => bodies[i] ?? []);
+    const moved = await copyBodies(deps, some, lockOf(part.map((i) => ends[i])));
+    await moveRows(deps, pack, moved);
+    all.push(...moved);
   }
-  if (moved.length === 0) return moved;
-  await Promise.all(moved.map(({ to }) => deps.store.sync(to)));
-  const holders = [...new Set(moved.map(({ holder }) => holder))];
-  await deps.committer.commit({
-    events: [
-      {
-        op: 'pack.compacted',
-        outcome: 'success',
-        actor: systemActor,
-        objects: holders.map((id) => ({ t: 'cus', id })),
-        fields: { pack, n: moved.length },
-      },
-    ],
-    parts: [part(moveKind, moved)],
-  });
-  return moved;
+  return all;
+}
+
+/** Nobody can delete it yet, so its bodies may as well stay. */
+async function isLocked({ store, clock }: CompactDeps, pack: PackId): Promise<boolean> {
+  return ((await store.lockedUntil(pack)) ?? 0) > clock.now();
 }
 
 async function removePack(

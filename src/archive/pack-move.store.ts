@@ -20,6 +20,7 @@ export interface MovedBody extends LivingBody {
 }
 
 const select = statement<{
+  pack_id: string;
   dedup_domain: string;
   content_id: string;
   dedup_tag: Buffer;
@@ -29,9 +30,9 @@ const select = statement<{
   pack_digest: Buffer;
 }>(
   'archive.compact.living',
-  `SELECT dedup_domain::text, content_id::text, dedup_tag, holder_id::text,
+  `SELECT pack_id::text, dedup_domain::text, content_id::text, dedup_tag, holder_id::text,
           pack_offset::text, pack_length::text, pack_digest
-     FROM content WHERE pack_id = $1 ORDER BY content.pack_offset`,
+     FROM content WHERE pack_id = ANY($1::uuid[]) ORDER BY content.pack_id, content.pack_offset`,
 );
 const move = statement(
   'archive.compact.move',
@@ -50,15 +51,23 @@ const register = statement(
 const forget = statement('archive.compact.forget', 'DELETE FROM pack WHERE pack_id = $1');
 
 /** Contents that lie in the pack, in its order. */
-export async function livingBodies(db: Database, pack: PackId): Promise<LivingBody[]> {
-  const rows = await select.rows(db.pool, [pack]);
+export function livingBodies(db: Database, pack: PackId): Promise<LivingBody[]> {
+  return livingBodiesOf(db, [pack]);
+}
+
+/** Contents that lie in any of these packs, pack by pack in the order of each. */
+export async function livingBodiesOf(
+  db: Database,
+  packs: readonly PackId[],
+): Promise<LivingBody[]> {
+  const rows = await select.rows(db.pool, [uuidArray(packs)]);
   return rows.map((row) => ({
     domain: row.dedup_domain as OrganisationId,
     contentId: row.content_id as ContentId,
     tag: row.dedup_tag,
     holder: row.holder_id as CustodianId,
     place: {
-      pack,
+      pack: row.pack_id as PackId,
       offset: Number(row.pack_offset),
       length: Number(row.pack_length),
       sha256: row.pack_digest,

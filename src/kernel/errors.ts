@@ -4,6 +4,7 @@
 import { type ErrorSpec, errorSpec as spec, type ExitCode } from './error-spec.ts';
 import { backupErrors } from './backup-errors.ts';
 import { keyErrors } from './key-errors.ts';
+import { storeErrors } from './store-errors.ts';
 
 export { exitCode, type ErrorSpec, type ExitCode } from './error-spec.ts';
 
@@ -119,14 +120,7 @@ export const errorRegistry = {
     true,
     1,
   ),
-  'store.conflict': spec('The object changed meanwhile.', 'read it again and repeat', true, 1),
-  'store.aborted': spec('The operation was rolled back.', 'repeat it', true, 1),
-  'store.write-failed': spec(
-    'Sealed bytes could not be written.',
-    'check the disk and the system log; the operation may be repeated',
-    true,
-    1,
-  ),
+  ...storeErrors,
   'erasure.incomplete': spec(
     'Something of an erased record is still there.',
     'keep the named tables as they are and report it; the keys are destroyed all the same',

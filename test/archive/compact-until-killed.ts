@@ -27,6 +27,8 @@ function deadly<T extends object>(of: T): T {
       return (...values: unknown[]): unknown => {
         reach(`before ${name}`);
         const answer: unknown = Reflect.apply(value, target, values);
+        // What it is told piece by piece are steps too.
+        if (name === 'gather') return deadly(answer as object);
         if (!(answer instanceof Promise)) {
           reach(`after ${name}`);
           return answer;

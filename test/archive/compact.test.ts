@@ -174,7 +174,7 @@ describe('compaction', () => {
     await expectWhole();
   });
 
-  const emptying = ['touch', 'read', 'append', 'sync', 'commit'];
+  const emptying = ['touch', 'read', 'add', 'finish', 'commit'];
   const deleting = ['record', 'remove'];
   const steps = [...emptying, ...deleting].flatMap((name) => [`before ${name}`, `after ${name}`]);
 

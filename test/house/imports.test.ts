@@ -17,6 +17,7 @@ const homes: Record<string, RegExp> = {
   'prom-client': /^src\/platform\/metrics\//,
   'reflect-metadata': /^src\/platform\/tls\//,
   '@peculiar/x509': /^src\/platform\/tls\//,
+  '@aws-sdk/client-s3': /^src\/vault\/s3\//,
   pkcs11js: /^src\/vault\/pkcs11\//,
   '@noble/ciphers': /^src\/vault\/xchacha\.ts$/,
   '@node-rs/argon2': /^src\/access\//,

@@ -10,7 +10,7 @@ import {
   type PackHeader,
 } from '../formats/pack.ts';
 import { footerEndBytes, footerLengthFrom } from '../formats/pack-footer.ts';
-import type { BodyStore, FrameObject, PackAbout, PackRef } from './body-store.ts';
+import type { BodyStore, FrameObject, Gathering, PackAbout, PackRef } from './body-store.ts';
 import { nodePackFiles, type PackFiles } from './pack-files.ts';
 import { packIdOf, packPath } from './pack-path.ts';
 import { PackReader, type WholePack } from './pack-reader.ts';
@@ -59,17 +59,47 @@ export function createPackStore(options: PackStoreOptions): BodyStore {
     scrub: () => scrubPacks(root, files, reader),
     discard: (ref) => discardPack(root, files, reader, ref),
     packs: () => listPacks(root, files, reader),
+    fresh: () => noPacks(),
+    gather: () => new ActiveGathering(writer),
+    lock: () => Promise.resolve(),
+    lockedUntil: () => Promise.resolve(undefined),
     touch: (pack) => files.touch(packPath(root, pack)),
     remove: async (pack) => {
       await reader.forget(pack);
       await removePack(files, packPath(root, pack));
     },
+    // What a killed stream left is a pack that nothing refers to: compaction removes it.
+    sweep: () => Promise.resolve(0),
     close: async () => {
       await writer.close();
       await reader.close();
     },
   };
 }
+
+/** On disk bodies are copied into the active pack. */
+class ActiveGathering implements Gathering {
+  readonly #writer: PackWriter;
+  readonly #refs: PackRef[] = [];
+
+  constructor(writer: PackWriter) {
+    this.#writer = writer;
+  }
+
+  add(object: FrameObject, payload: Uint8Array): PackRef {
+    const ref = this.#writer.append(object, payload);
+    this.#refs.push(ref);
+    return ref;
+  }
+
+  async finish(): Promise<void> {
+    await Promise.all(this.#refs.map((ref) => this.#writer.sync(ref)));
+  }
+}
+
+/** A pack on disk is where it stays from the start. */
+
+async function* noPacks(): AsyncGenerator<PackAbout, void, undefined> {}
 
 async function verifyFrame(reader: PackReader, ref: PackRef): Promise<PackFinding | undefined> {
   const length = frameOverheadBytes + ref.length;
