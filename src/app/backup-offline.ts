@@ -16,6 +16,7 @@ import { createFileKeys, type FileKeys } from '../operate/backup/sealed-reader.t
 import { type BackupVerdict, verifyBackup } from '../operate/backup/verify-backup.ts';
 import type { Config } from '../platform/config/config.ts';
 import { createPackStore } from '../vault/packs/pack-store.ts';
+import { openBodyStore } from './body-stores.ts';
 import { keyStoreChoice } from './key-child.ts';
 import { keySocketOf, nodeName } from './node-context.ts';
 import { sealerFor } from './services.ts';
@@ -87,7 +88,7 @@ export function verifyBackupOf(
   return withKeys(config, target, (keys) => verifyBackup(target, keys, onProgress));
 }
 
-export function restoreTo(
+export async function restoreTo(
   config: Config,
   from: string,
   at: Date | undefined,
@@ -96,10 +97,13 @@ export function restoreTo(
   const { home } = config;
   refuseUsedHome(home);
   const target = resolve(from);
+  // Bodies in a bucket are not in the backup: they are proved where they are.
+  const bucket = config.bodies.store === 's3' ? await openBodyStore(config) : undefined;
   return withKeys(config, target, (keys) =>
     restoreHome({
       ...{ target, home, keys, at, onProgress },
       openStore: (root) => {
+        if (bucket !== undefined) return bucket;
         mkdirSync(root, { recursive: true, mode: 0o700 });
         return createPackStore({ root, random: randomBytes });
       },

@@ -2,6 +2,7 @@
 // folds metadata, empties packs that are mostly dead, lets approvals expire, and looks at what runs out. What it finds is an event and an alert. Times are UTC.
 import { createApprovals } from '../access/approvals.ts';
 import { compactPacks } from '../archive/compact-packs.ts';
+import { gatherPacks } from '../archive/gather-packs.ts';
 import { rewrapKeys, rotateKeys } from '../archive/generations/key-switch.ts';
 import { foldMetadata } from '../archive/fold-metadata.ts';
 import type { Finding } from '../cli/offline.ts';
@@ -51,6 +52,7 @@ interface NodeJob {
 /** Looks that tell what runs out or stands still, and their alerts; the others of doctor need a person. */
 const watched: ReadonlyMap<string, AlertCode> = new Map([
   ['disk', 'doctor.disk'],
+  ['bodies', 'doctor.bodies'],
   ['certificate', 'doctor.certificate'],
   ['clock', 'doctor.clock'],
   ['ledger', 'doctor.ledger'],
@@ -142,6 +144,15 @@ async function compact(deps: NodeJobsDeps, db: Database, check: () => void): Pro
   deps.log.info('archive.pack.compacted', { ...result });
 }
 
+async function gather(deps: NodeJobsDeps, db: Database, onStep: () => void): Promise<void> {
+  const { committer, store } = deps.services;
+  const result = await gatherPacks({ db, store, committer, onStep });
+  if (result.damaged > 0) {
+    deps.alerts.raise({ code: 'integrity.pack', fields: { findings: result.damaged } });
+  }
+  if (result.moved + result.locked > 0) deps.log.info('archive.batch.gathered', { ...result });
+}
+
 /** Makes the next generation when the live one is old enough, and goes on with what a switch left undone. */
 async function switchKeys(deps: NodeJobsDeps, db: Database, check: () => void): Promise<void> {
   const { organisation } = deps.services;
@@ -202,6 +213,12 @@ const registry = {
     cron: '43 4 * * *',
     options: { retries: 1, retrySeconds: 600, timeoutSeconds: 8 * hour },
     run: compact,
+  },
+  'archive.gather': {
+    cron: '*/10 * * * *',
+    // The next tick is the retry.
+    options: { retries: 0, timeoutSeconds: hour },
+    run: gather,
   },
   'archive.fold-metadata': {
     cron: '*/5 * * * *',

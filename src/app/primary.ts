@@ -36,6 +36,7 @@ import { startKeys } from './key-child.ts';
 import { keySocketOf, type NodeContext, nodeName } from './node-context.ts';
 import { openNodeBackups } from './node-backups.ts';
 import { startNodeJobs } from './node-jobs.ts';
+import { pinBodyStore } from './body-stores.ts';
 import { pinKeyStore } from './pin-key-store.ts';
 import { allRoutes } from './routes.ts';
 import { openServices, sealerFor, type Services, systemClock } from './services.ts';
@@ -175,6 +176,7 @@ async function startAll(base: Base): Promise<string> {
   const keys = await startKeys(config, context, log, alerts);
   started.add('key service', () => keys.close());
   const pinned = pinKeyStore(config);
+  await pinBodyStore(config);
   const ledger = await startLedger(config, context, log, alerts);
   started.add('ledger', () => ledger.stop());
   // Made here, before several workers look for it at once; each worker watches it by itself.

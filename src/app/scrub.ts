@@ -1,14 +1,12 @@
 // `postseal scrub`: every key that still should open, and the archive's check of every pack frame and
 // wrapped key against its row, on the home's files and database.
-import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import { newScrubCounts, scrubArchive } from '../archive/scrub.ts';
 import type { Finding, ReportProgress, ScrubReport } from '../cli/offline.ts';
 import type { Config } from '../platform/config/config.ts';
 import type { Database } from '../platform/postgres/database.ts';
 import type { BodyStore } from '../vault/packs/body-store.ts';
-import { createPackStore } from '../vault/packs/pack-store.ts';
 import { scrubKeys } from '../vault/service/scrub-keys.ts';
+import { openBodyStore } from './body-stores.ts';
 import type { WithDatabase } from './with-database.ts';
 import { openScrubKeys, type ScrubKeys } from './scrub-keys.ts';
 
@@ -22,7 +20,7 @@ export function scrubHome(
   return withDatabase(config, async (database, { url }) => {
     const opened = await openScrubKeys(config, { database, databaseUrl: url });
     const service = typeof opened === 'string' ? undefined : opened;
-    const store = createPackStore({ root: join(config.home, 'packs'), random: randomBytes });
+    const store = await openBodyStore(config);
     const run = new ScrubRun(onProgress);
     try {
       if (typeof opened === 'string') run.found('key organisation', opened);

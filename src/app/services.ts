@@ -1,7 +1,6 @@
 // The services that every process of a node has: database, keys, committer, archive, mailboxes and
 // sign-in. Made in one order, closed in the reverse one.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { createRefusals, type Refusals } from '../access/refusals.ts';
 import { createSignIn, type SignIn } from '../access/sign-in.ts';
 import { SignInThrottle } from '../access/throttle.ts';
@@ -31,7 +30,7 @@ import {
 import type { KeyClient } from '../vault/keys/types.ts';
 import { createSealPool } from '../vault/sealing/seal-pool.ts';
 import type { BodyStore } from '../vault/packs/body-store.ts';
-import { createPackStore } from '../vault/packs/pack-store.ts';
+import { openBodyStore } from './body-stores.ts';
 import { targetsBelowArchive } from './erasure-targets.ts';
 import type { NodeContext } from './node-context.ts';
 
@@ -94,11 +93,11 @@ function openMail(
     readonly keys: KeyClient;
     readonly sealer: EventSealer;
     readonly committer: Committer;
+    readonly store: BodyStore;
   },
 ): Pick<Services, 'store' | 'archive' | 'mailboxes' | 'close'> {
   const { config, context, log } = options;
-  const { database, keys, committer, sealer } = base;
-  const store = createPackStore({ root: join(context.home, 'packs'), random: randomBytes });
+  const { database, keys, committer, sealer, store } = base;
   const seals = createSealPool();
   const archive = createArchive({
     db: database,
@@ -166,7 +165,8 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
     loadSideKeys: (subjects) => keyring.load(subjects),
     mailboxLock,
   });
-  const mail = openMail(options, { database, keys, sealer, committer });
+  const store = await openBodyStore(options.config, log);
+  const mail = openMail(options, { database, keys, sealer, committer, store });
   const throttle = new SignInThrottle();
   const unknownNames =
     options.unknownNames === undefined

@@ -8,6 +8,7 @@ import type { UnixMs } from '../../src/kernel/time.ts';
 import { createEventSealer } from '../../src/ledger/event/event-sealer.ts';
 import { openDatabase } from '../../src/platform/postgres/database.ts';
 import { createPackStore } from '../../src/vault/packs/pack-store.ts';
+import { deadly } from './deadly.ts';
 
 const [, , url = '', root = '', organisation = '', step = ''] = process.argv;
 const random = (length: number): Buffer => randomBytes(length);
@@ -18,35 +19,7 @@ const sealer = createEventSealer({ ...scope, component: 'compact', clock, random
 const committer = createCommitter({ db, sealer, organisation: scope.organisation });
 const store = createPackStore({ root, random });
 
-/** The methods of `of`, each with a deadly step before and after it. */
-function deadly<T extends object>(of: T): T {
-  return new Proxy(of, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name);
-      if (typeof value !== 'function' || typeof name !== 'string') return value;
-      return (...values: unknown[]): unknown => {
-        reach(`before ${name}`);
-        const answer: unknown = Reflect.apply(value, target, values);
-        // What it is told piece by piece are steps too.
-        if (name === 'gather') return deadly(answer as object);
-        if (!(answer instanceof Promise)) {
-          reach(`after ${name}`);
-          return answer;
-        }
-        return answer.then((done: unknown) => {
-          reach(`after ${name}`);
-          return done;
-        });
-      };
-    },
-  });
-}
-
-function reach(here: string): void {
-  if (here === step) process.kill(process.pid, 'SIGKILL');
-}
-
-const deps = { db, store: deadly(store), committer: deadly(committer), clock };
+const deps = { db, store: deadly(store, step), committer: deadly(committer, step), clock };
 const result = await compactPacks(
   { ...deps, startedAt: clock.now() },
   // No rest: what one run empties the next one deletes.

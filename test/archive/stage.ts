@@ -62,6 +62,8 @@ export interface ArchiveStageOptions {
   readonly organisation?: OrganisationId;
   /** Packs of an archive that is there already. */
   readonly packs?: string;
+  /** Another body store than packs in a folder; closed with each process. */
+  readonly openBodies?: () => BodyStore;
   /** Another key store than a key file of the stage's own; the stage closes it. */
   readonly openStore?: (organisation: OrganisationId) => Promise<KeyStore>;
 }
@@ -135,7 +137,8 @@ export async function openArchiveStage(
   async function startProcess(): Promise<StageProcess> {
     const db = await openDatabase({ url, poolMax: 2 });
     const keys = createKeyClient({ socketPath: service.socketPath });
-    const bodies = createPackStore({ root: packs, random: (n) => randomBytes(n) });
+    const bodies =
+      options.openBodies?.() ?? createPackStore({ root: packs, random: (n) => randomBytes(n) });
     const seals = createSealPool();
     const committer = createCommitter({ db, sealer: newSealer('worker'), organisation });
     const archive = createArchive({

@@ -1,5 +1,6 @@
-// Child of test/harness/s3-server.ts: s3rver, an S3 server that keeps its objects in a folder. It checks
-// signatures and knows ranges and multipart uploads; it keeps no versions, and its Object Lock is a fiction.
+// Child of test/harness/s3-server.ts: s3rver, an S3 server that keeps its objects in a folder. It knows
+// ranges, multipart uploads and its one account by name; it checks no signature, keeps no versions, and its
+// Object Lock is a fiction.
 // usage: node s3-child.ts FOLDER PORT BUCKET; prints the port when it listens.
 import S3rver from 's3rver';
 

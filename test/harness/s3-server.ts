@@ -21,6 +21,19 @@ export interface S3Server {
   close(): Promise<void>;
 }
 
+/** Where the objects of a server lie below a prefix. */
+export function s3PlaceAt(endpoint: string, prefix: string): S3Place {
+  return {
+    endpoint,
+    region: 'us-east-1',
+    bucket,
+    prefix,
+    pathStyle: true,
+    accessKeyId: Secret.fromText(s3Account.accessKeyId),
+    secretAccessKey: Secret.fromText(s3Account.secretAccessKey),
+  };
+}
+
 export async function startS3Server(): Promise<S3Server> {
   const folder = mkdtempSync(join(tmpdir(), 'postseal-s3-'));
   const path = join(import.meta.dirname, 's3-child.ts');
@@ -50,15 +63,7 @@ export async function startS3Server(): Promise<S3Server> {
   return {
     endpoint,
     bucket,
-    place: (prefix) => ({
-      endpoint,
-      region: 'us-east-1',
-      bucket,
-      prefix,
-      pathStyle: true,
-      accessKeyId: Secret.fromText(s3Account.accessKeyId),
-      secretAccessKey: Secret.fromText(s3Account.secretAccessKey),
-    }),
+    place: (prefix) => s3PlaceAt(endpoint, prefix),
     away,
     back,
     close: async () => {

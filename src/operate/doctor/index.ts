@@ -1,5 +1,6 @@
 // Everything that `postseal doctor` looks at, in the order in which it is printed.
 import { PostsealError } from '../../kernel/errors.ts';
+import { bodiesCheck } from './bodies-check.ts';
 import { clockCheck, databaseCheck, ledgerCheck } from './database-checks.ts';
 import type { DoctorAnswer, DoctorCheck, DoctorContext } from './doctor-check.ts';
 import { signerCheck, tokenCheck } from './key-checks.ts';
@@ -16,6 +17,7 @@ export const doctorChecks: readonly DoctorCheck[] = [
   nodeCheck,
   homeCheck,
   diskCheck,
+  bodiesCheck,
   databaseCheck,
   clockCheck,
   tokenCheck,

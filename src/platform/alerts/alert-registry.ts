@@ -26,6 +26,11 @@ export const alertRegistry = {
     'What is new does not get into the backup.',
     'see log/postseal.log for the reason; check folder, mount and space of backup.directory, and the token',
   ),
+  'doctor.bodies': spec(
+    'P1',
+    'The store of bodies does not answer.',
+    'bring the object store back; until then intake answers 4xx, and nothing that was acknowledged is lost',
+  ),
   'doctor.certificate': spec(
     'P1',
     'The TLS certificate has run out or cannot be read.',

@@ -1,6 +1,7 @@
 // What the program knows of its configuration, once it is checked and complete. Deep frozen.
 // Keys, defaults and descriptions are in fragments/; docs/reference/config.md is generated from them.
 import type { Secret } from '../../kernel/secret.ts';
+import type { BodiesConfig } from './bodies-config.ts';
 
 export interface Config {
   /** Absolute path of the folder that holds all state. */
@@ -16,6 +17,7 @@ export interface Config {
   readonly imap: { readonly allowCleartextLoopback: boolean };
   readonly limits: LimitsConfig;
   readonly keys: KeysConfig;
+  readonly bodies: BodiesConfig;
   readonly generations: GenerationsConfig;
   readonly backup: BackupConfig;
   readonly log: { readonly level: LogLevel };

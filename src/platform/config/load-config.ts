@@ -8,6 +8,7 @@ import type { Secret } from '../../kernel/secret.ts';
 import { Secret as SecretValue } from '../../kernel/secret.ts';
 import { compileSchema } from '../schema/validator.ts';
 import type { SchemaFinding } from '../schema/validator.ts';
+import { checkBodies, completeBodies, type RawBodies } from './bodies-config.ts';
 import type { Config, ListenerConfig, ListenerName, LogLevel } from './config.ts';
 import type { JsonValue } from './fragment.ts';
 import { keysOfHome, type NamedKeys, readHomeKeys } from './home-keys.ts';
@@ -68,6 +69,7 @@ interface RawConfig {
     };
     readonly keyfile: { readonly passphrase?: SecretSource };
   };
+  readonly bodies: RawBodies;
   readonly generations: Config['generations'];
   readonly backup: { readonly directory?: string; readonly shipSeconds: number };
   readonly log: { readonly level: LogLevel };
@@ -115,7 +117,7 @@ function crossChecks(raw: RawConfig): SchemaFinding[] {
       text: 'must be false when production is true',
     });
   }
-  return findings;
+  return [...findings, ...checkBodies(raw.bodies, raw.production)];
 }
 
 function complete(
@@ -154,6 +156,7 @@ function complete(
     imap: raw.imap,
     limits: raw.limits,
     keys: ofHome === undefined ? chosenKeys(raw.keys.store, keys) : keysOfHome(ofHome, keys, named),
+    bodies: completeBodies(raw.bodies, secretAt),
     generations: raw.generations,
     backup: { directory, shipSeconds: raw.backup.shipSeconds },
     log: raw.log,

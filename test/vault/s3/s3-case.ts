@@ -1,6 +1,7 @@
 // The S3 body store as a subject of the contract suite, on whatever service is there.
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { BodyStoreCase } from '../../contract/body-store.contract.ts';
+import type { BodyStore } from '../../../src/vault/packs/body-store.ts';
 import { packKey, packOfKey } from '../../../src/vault/s3/object-keys.ts';
 import type { ObjectStore } from '../../../src/vault/s3/object-store.ts';
 import { createS3BodyStore } from '../../../src/vault/s3/s3-body-store.ts';
@@ -12,6 +13,15 @@ export interface S3Service {
   away(): Promise<void>;
   back(): Promise<void>;
   readonly locks: boolean;
+}
+
+/** The store of one process. */
+export function openBodiesAt(place: S3Place): BodyStore {
+  return createS3BodyStore({
+    objects: openS3Objects(place),
+    random: (length) => randomBytes(length),
+    now: () => performance.now(),
+  });
 }
 
 export function s3Case(service: S3Service): BodyStoreCase {
@@ -28,12 +38,7 @@ export function s3Case(service: S3Service): BodyStoreCase {
       objects = openS3Objects(place);
       return Promise.resolve();
     },
-    open: () =>
-      createS3BodyStore({
-        objects: openS3Objects(place),
-        random: (length) => randomBytes(length),
-        now: () => performance.now(),
-      }),
+    open: () => openBodiesAt(place),
     stored: async () => (await keys()).flatMap((key) => packOfKey(key) ?? []),
     tamper: async (pack, change) => {
       const bytes = change(await objects.get(packKey(pack)));

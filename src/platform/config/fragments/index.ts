@@ -1,6 +1,7 @@
 // Every fragment, in the order of the reference page.
 import type { ConfigFragment } from '../fragment.ts';
 import { backupFragment } from './backup.ts';
+import { bodiesFragment } from './bodies.ts';
 import { generalFragments } from './general.ts';
 import { generationsFragment } from './generations.ts';
 import { keysFragment } from './keys.ts';
@@ -12,6 +13,7 @@ export const configFragments: readonly ConfigFragment[] = [
   ...listenerFragments,
   limitsFragment,
   keysFragment,
+  bodiesFragment,
   backupFragment,
   generationsFragment,
 ];
