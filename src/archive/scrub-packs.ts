@@ -35,31 +35,34 @@ export async function* scrubPacks(
 
 class OpenPack {
   readonly id: PackId;
-  readonly #rows: Map<number, ContentScrubRow>;
+  /** By offset; more than one row at a place is a forgery, and each is looked at. */
+  readonly #rows: Map<number, ContentScrubRow[]>;
   readonly #counts: ScrubCounts;
   /** Rows whose frame was met. */
   readonly #met = new Set<number>();
 
   constructor(id: PackId, rows: readonly ContentScrubRow[], counts: ScrubCounts) {
     this.id = id;
-    this.#rows = new Map(rows.map((row) => [row.place.offset, row]));
+    this.#rows = Map.groupBy(rows, ({ place }) => place.offset);
     this.#counts = counts;
     counts.contents += rows.length;
   }
 
   *frame(frame: FoundFrame): Generator<ScrubFinding> {
     this.#counts.frames += 1;
-    const row = this.#rows.get(frame.offset);
-    if (row === undefined) {
+    const rows = this.#rows.get(frame.offset);
+    if (rows === undefined) {
       this.#counts.orphans += 1;
       return;
     }
     this.#met.add(frame.offset);
-    const same =
-      row.contentId === frame.objectId &&
-      row.place.length === frame.length &&
-      row.place.sha256.equals(frame.sha256);
-    if (!same) yield contentFinding(row, 'another frame');
+    for (const row of rows) {
+      const same =
+        row.contentId === frame.objectId &&
+        row.place.length === frame.length &&
+        row.place.sha256.equals(frame.sha256);
+      if (!same) yield contentFinding(row, 'another frame');
+    }
   }
 
   *damage(finding: PackFinding): Generator<ScrubFinding> {
@@ -74,15 +77,20 @@ class OpenPack {
     if (single) return this.#rows.size > 0;
     if (closed) return true;
     if (kind === 'header') return this.#rows.size > 0;
-    return [...this.#rows.values()].some(
-      ({ place }) =>
-        place.offset < offset + length && offset < place.offset + frameOverheadBytes + place.length,
-    );
+    return [...this.#rows.values()]
+      .flat()
+      .some(
+        ({ place }) =>
+          place.offset < offset + length &&
+          offset < place.offset + frameOverheadBytes + place.length,
+      );
   }
 
   /** Rows whose frame did not come along: added since the pack was opened, or without one. */
   async *finish(db: Database, store: BodyStore): AsyncGenerator<ScrubFinding> {
-    const rest = [...this.#rows.values()].filter(({ place }) => !this.#met.has(place.offset));
+    const rest = [...this.#rows.values()]
+      .flat()
+      .filter(({ place }) => !this.#met.has(place.offset));
     if (rest.length === 0) return;
     const live = new Set((await contentsOfPack(db, this.id)).map(({ contentId }) => contentId));
     for (const row of rest) {

@@ -44,7 +44,8 @@ export function openGroup(parents: ParentKeys, rows: readonly GroupRow[]): Paren
     keys.push({ key: parent, live: row.state === 'live' });
   }
   if (keys.length === 0) throw new PostsealError('key.destroyed', { kind: 'group-key' });
-  return new ParentKeys(keys);
+  const ever = rows.map(({ version }) => version);
+  return new ParentKeys(keys, ever);
 }
 
 /** Opens a row; undefined for a key that was destroyed, itself or with its parent. */

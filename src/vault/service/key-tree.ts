@@ -180,7 +180,7 @@ export class KeyTree {
       keys.push({ key: new ParentKey(owner, keyId, version, key), live: state === 'live' });
     }
     if (keys.length === 0) throw new PostsealError('key.destroyed', { kind: 'custodian-key' });
-    const parents = new ParentKeys(keys);
+    const parents = new ParentKeys(keys, [...versions.keys()]);
     const opened = new Map<SlotRow['slot'], WriteKey>();
     for (const row of slots.filter(({ state }) => state === 'live')) {
       const key = openChild(parents, row.slot, row);

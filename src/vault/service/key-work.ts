@@ -1,5 +1,6 @@
 // The calls of the key service over prepared keys: wrap, rewrap and open below a parent key. Synchronous
 // and without I/O, so that no leased key waits for anything (docs/formats/wrap.md).
+import { formatFailure } from '../formats/failure.ts';
 import { randomBytes } from 'node:crypto';
 import { assert, PostsealError } from '../../kernel/errors.ts';
 import {
@@ -85,8 +86,13 @@ function openOne(batch: KeyBatch, slot: KeySlot, wrap: Uint8Array, out: Buffer):
     out.set(batch.custodian(slot.custodian).slot(purpose).key);
     return;
   }
-  const parent = parentsOf(batch, slot).version(wrapParentVersion(wrap));
-  if (parent === undefined) throw new PostsealError('key.destroyed', { purpose: slot.purpose });
+  const parents = parentsOf(batch, slot);
+  const version = wrapParentVersion(wrap);
+  const parent = parents.version(version);
+  if (parent === undefined) {
+    if (!parents.everHad(version)) throw formatFailure('wrap', 'identity', 'parent version');
+    throw new PostsealError('key.destroyed', { purpose: slot.purpose });
+  }
   const key = unwrapWithDerived(parent.wrapping(slot.purpose), contextOf(slot, parent), wrap);
   out.set(key);
   key.fill(0);

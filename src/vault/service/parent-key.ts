@@ -47,8 +47,14 @@ export class ParentKey {
 export class ParentKeys implements Destroyable {
   readonly #versions = new Map<number, ParentKey>();
   readonly #newest: ParentKey | undefined;
+  readonly #highest: number;
 
-  constructor(keys: readonly { readonly key: ParentKey; readonly live: boolean }[]) {
+  /** `ever`: the versions of all rows, destroyed ones too; without it those of `keys`. */
+  constructor(
+    keys: readonly { readonly key: ParentKey; readonly live: boolean }[],
+    ever: readonly number[] = keys.map(({ key }) => key.version),
+  ) {
+    this.#highest = Math.max(0, ...ever);
     let newest: ParentKey | undefined;
     for (const { key, live } of keys) {
       this.#versions.set(key.version, key);
@@ -69,6 +75,11 @@ export class ParentKeys implements Destroyable {
   /** A version that opens; undefined when it never was or was destroyed. */
   version(version: number): ParentKey | undefined {
     return this.#versions.get(version);
+  }
+
+  /** True if the version was made once: a wrap of one that never was is forged, and nothing was erased. */
+  everHad(version: number): boolean {
+    return version > 0 && version <= this.#highest;
   }
 
   destroy(): void {
