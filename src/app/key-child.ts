@@ -41,7 +41,7 @@ export function refuseSoftwareKeys(config: Config): void {
 
 function alertOfTrouble(code: string): AlertCode {
   if (code.startsWith('integrity.')) return 'key.integrity';
-  return code === 'key.pin-locked' ? code : 'key.troubled';
+  return code === 'key.pin-locked' || code === 'key.limited' ? code : 'key.troubled';
 }
 
 export async function startKeys(
@@ -63,6 +63,7 @@ export async function startKeys(
       folder: join(context.home, 'keys'),
       socketPath: context.keySocket,
       store: keyStoreChoice(config),
+      limits: config.keyService.limits,
     },
     onTrouble(code, fields) {
       log.error('key.service.troubled', { code, ...fields });

@@ -18,6 +18,7 @@ const answers: Readonly<Partial<Record<ErrorCode, Answer>>> = {
   'integrity.pack': { code: 'CORRUPTION', text: 'Stored bytes do not verify' },
   'integrity.tag': { code: 'CORRUPTION', text: 'Stored bytes do not verify' },
   'key.destroyed': { code: 'EXPUNGEISSUED', text: 'The message was erased' },
+  'key.limited': { code: 'LIMIT', text: 'Too much was opened in a short time' },
   'key.refused': { code: 'NOPERM', text: 'The key service refused to open it' },
   'limit.message-size': { code: 'TOOBIG', text: 'The message is too large' },
   'limit.reached': { code: 'LIMIT', text: 'A limit is reached' },

@@ -14,6 +14,12 @@ export const keyErrors = {
     false,
     1,
   ),
+  'key.limited': spec(
+    'More keys were asked for in a short time than a session or node may have.',
+    'try again later; if the work is honest, raise keyService.limits',
+    true,
+    1,
+  ),
   'key.passphrase': spec(
     'The passphrase does not open the key file.',
     'check keys.keyfile.passphrase',

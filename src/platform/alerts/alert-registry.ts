@@ -76,6 +76,11 @@ export const alertRegistry = {
     'The key service met a wrapped key that was changed.',
     'run postseal scrub, keep the database as it is, and treat it as an incident',
   ),
+  'key.limited': spec(
+    'P1',
+    'A session or node asks for keys faster than keyService.limits allows, and is refused.',
+    'see key.refused in the ledger for who; if nobody knows why, end the session and treat it as an incident',
+  ),
   'key.pin-locked': spec(
     'P0',
     'The token has locked its PIN.',

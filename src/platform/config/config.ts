@@ -18,6 +18,7 @@ export interface Config {
   readonly limits: LimitsConfig;
   readonly keys: KeysConfig;
   readonly bodies: BodiesConfig;
+  readonly keyService: KeyServiceConfig;
   readonly generations: GenerationsConfig;
   readonly backup: BackupConfig;
   readonly log: { readonly level: LogLevel };
@@ -74,6 +75,16 @@ export interface KeysConfig {
     readonly pin: Secret | undefined;
   };
   readonly keyfile: { readonly passphrase: Secret | undefined };
+}
+
+export interface KeyServiceConfig {
+  /** Keys for one purpose. */
+  readonly limits: {
+    readonly sessionPerSecond: number;
+    readonly sessionPerMinute: number;
+    readonly clientPerSecond: number;
+    readonly clientPerMinute: number;
+  };
 }
 
 export interface BackupConfig {

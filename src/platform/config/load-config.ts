@@ -70,6 +70,7 @@ interface RawConfig {
     readonly keyfile: { readonly passphrase?: SecretSource };
   };
   readonly bodies: RawBodies;
+  readonly keyService: Config['keyService'];
   readonly generations: Config['generations'];
   readonly backup: { readonly directory?: string; readonly shipSeconds: number };
   readonly log: { readonly level: LogLevel };
@@ -157,6 +158,7 @@ function complete(
     limits: raw.limits,
     keys: ofHome === undefined ? chosenKeys(raw.keys.store, keys) : keysOfHome(ofHome, keys, named),
     bodies: completeBodies(raw.bodies, secretAt),
+    keyService: raw.keyService,
     generations: raw.generations,
     backup: { directory, shipSeconds: raw.backup.shipSeconds },
     log: raw.log,

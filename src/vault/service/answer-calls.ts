@@ -11,6 +11,7 @@ import { encodeError } from '../keys/wire-error.ts';
 import type { Request } from './calls.ts';
 import type { Handouts } from './handouts.ts';
 import type { GroupPlace, KeyBatch, Wanted } from './key-batch.ts';
+import type { KeyLimits } from './key-limits.ts';
 import type { KeyTree } from './key-tree.ts';
 import { groupOf, openAll, rewrapAll, wrapAll } from './key-work.ts';
 import { refusal, type OpenGate, type RefusalReason } from './open-gate.ts';
@@ -22,10 +23,11 @@ export interface AnswerDeps {
   readonly root: RootKeys;
   readonly gate: OpenGate;
   readonly handouts: Handouts;
+  readonly limits: KeyLimits;
   readonly counts: { wraps: number; opens: number; refusals: number };
   readonly status: () => Promise<KeyStatus>;
   readonly generation: (step: GenerationStep) => Promise<object>;
-  readonly onRefusal: (reason: RefusalReason, error: PostsealError) => void;
+  readonly onRefusal: (reason: RefusalReason | 'limit', error: PostsealError) => void;
   /** Told of every failure that is not the caller's. */
   readonly onError: (error: unknown) => void;
 }
@@ -44,7 +46,7 @@ interface SinglePending extends Pending {
   readonly request: Exclude<Request, Batched>;
 }
 
-/** Answers that are nobody's fault, or that `onRefusal` has told already. */
+/** Answers that are nobody's fault, or that are told elsewhere. */
 const expected: ReadonlySet<string> = new Set(['key.refused', 'key.destroyed']);
 
 /** Synchronous work goes on for this long before others get a turn. */
@@ -53,9 +55,11 @@ const turnMs = 4;
 /** Calls `reply` once for every call; never rejects. */
 export async function answerCalls(
   deps: AnswerDeps,
-  calls: readonly Pending[],
+  all: readonly Pending[],
   reply: Reply,
+  client: string,
 ): Promise<void> {
+  const calls = all.filter((call) => isWithinLimit(deps, call, reply, client));
   const warm: BatchedPending[] = [];
   const cold: BatchedPending[] = [];
   const single: Promise<void>[] = [];
@@ -67,6 +71,18 @@ export async function answerCalls(
     }
   }
   await Promise.all([answerBatch(deps, warm, reply), answerBatch(deps, cold, reply), ...single]);
+}
+
+/** Before anything is looked up for it, so that a flood costs others nothing. */
+function isWithinLimit(deps: AnswerDeps, call: Pending, reply: Reply, client: string): boolean {
+  const { request } = call;
+  if (request.kind === 'status' || request.kind === 'generation') return true;
+  const purpose = request.kind === 'open' ? request.grant.purpose : request.kind;
+  const keys = 'items' in request ? request.items.length : 1;
+  if (deps.limits.client(client, purpose, keys)) return true;
+  deps.handouts.limited(purpose, client);
+  replyError(deps, call.id, reply, new PostsealError('key.limited', { purpose, client }));
+  return false;
 }
 
 function isBatched(call: Pending): call is BatchedPending {
@@ -180,6 +196,11 @@ function answerPrepared(
     deps.onRefusal(verdict, error);
     throw error;
   }
+  const { session, purpose } = request.grant;
+  if (!deps.limits.session(session, purpose, request.items.length)) {
+    deps.handouts.limited(purpose, session);
+    throw new PostsealError('key.limited', { purpose, session });
+  }
   deps.handouts.checkRoom();
   const keys = openAll(batch, request.items);
   deps.handouts.opened(
@@ -249,7 +270,9 @@ async function settle(
 }
 
 function replyError(deps: AnswerDeps, id: number, reply: Reply, error: unknown): void {
-  if (!(error instanceof PostsealError && expected.has(error.code))) deps.onError(error);
+  if (error instanceof PostsealError && error.code === 'key.limited')
+    deps.onRefusal('limit', error);
+  else if (!(error instanceof PostsealError && expected.has(error.code))) deps.onError(error);
   reply({ id, code: answers.error, payload: encodeError(error) });
 }
 

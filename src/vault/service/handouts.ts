@@ -15,6 +15,8 @@ import { HandoutSums, type Owned } from './handout-sums.ts';
 export interface Handouts {
   opened(grant: OpenGrant, slots: readonly Owned[]): void;
   refused(grant: OpenGrant, reason: string): void;
+  /** More was asked for than a session (a uuid) or client may have. */
+  limited(purpose: string, who: string): void;
   /** A wrap was made anew in the slot `to` of another custodian. */
   rewrapped(from: string, to: Owned): void;
   wrapped(slots: readonly Owned[]): void;
@@ -49,6 +51,9 @@ export function createHandouts(deps: HandoutDeps): Handouts {
   let refusals = new Map<string, number>();
   let writing: Promise<void> = Promise.resolve();
 
+  const refuse = (row: string): void => {
+    refusals.set(row, (refusals.get(row) ?? 0) + 1);
+  };
   const write = async (): Promise<void> => {
     if (sums.rows + refusals.size === 0) return;
     const taken = { sums: sums.take(), refusals };
@@ -74,8 +79,10 @@ export function createHandouts(deps: HandoutDeps): Handouts {
       sums.opened(grant, slots);
     },
     refused: (grant, reason) => {
-      const row = [reason, grant.purpose, grant.session].join(' ');
-      refusals.set(row, (refusals.get(row) ?? 0) + 1);
+      refuse([reason, grant.purpose, grant.session].join(' '));
+    },
+    limited: (purpose, who) => {
+      refuse(['limit', purpose, who].join(' '));
     },
     rewrapped: (from, to) => {
       sums.moved(from, to);

@@ -12,6 +12,7 @@ import type { KeyStatus } from '../keys/types.ts';
 import { answerCalls } from './answer-calls.ts';
 import { runGenerationStep } from './generations.ts';
 import { createHandouts } from './handouts.ts';
+import { createKeyLimits, keyLimitsDefault, type KeyLimitRates } from './key-limits.ts';
 import { openKeySocket } from './key-socket.ts';
 import { KeyTree } from './key-tree.ts';
 import { createOpenGate, type RefusalReason } from './open-gate.ts';
@@ -32,6 +33,7 @@ export interface KeyServiceDeps {
    * which no sound node asks for.
    */
   readonly onError: (error: unknown) => void;
+  readonly limits?: KeyLimitRates;
   readonly custodianBytesMax?: number;
   readonly groupBytesMax?: number;
 }
@@ -66,6 +68,7 @@ export async function startKeyService(deps: KeyServiceDeps): Promise<KeyService>
   });
   const gate = createOpenGate({ database, now: deps.now });
   const handouts = createHandouts({ database, sealer, onFailure: onError });
+  const limits = createKeyLimits(deps.limits ?? keyLimitsDefault, () => performance.now());
   const counts = { wraps: 0, opens: 0, refusals: 0 };
   const status = async (): Promise<KeyStatus> => {
     const { available, token, profile, mechanism } = await store.health();
@@ -92,6 +95,7 @@ export async function startKeyService(deps: KeyServiceDeps): Promise<KeyService>
     root,
     gate,
     handouts,
+    limits,
     counts,
     status,
     generation,
@@ -100,7 +104,7 @@ export async function startKeyService(deps: KeyServiceDeps): Promise<KeyService>
   };
   const socket = await openKeySocket({
     path: deps.socketPath,
-    answer: (calls, reply) => answerCalls(answerDeps, calls, reply),
+    answer: (calls, reply) => answerCalls(answerDeps, calls, reply, 'local'),
     onError,
   });
   return {
@@ -123,8 +127,8 @@ const alarmEveryMs = 1_000;
 
 function createRefusalAlarm(
   onError: (error: unknown) => void,
-): (reason: RefusalReason, error: PostsealError) => void {
-  const last = new Map<RefusalReason, number>();
+): (reason: RefusalReason | 'limit', error: PostsealError) => void {
+  const last = new Map<string, number>();
   return (reason, error) => {
     // A long read outlives its event in the ordinary course of things and records a new one.
     if (reason === 'expired') return;

@@ -57,8 +57,9 @@ async function start(config: KeyProcessConfig): Promise<() => Promise<void>> {
     clock: { now },
     random: (n) => randomBytes(n),
   });
-  const { socketPath } = config;
-  const deps = { database, store, organisation, sealer, socketPath, now, onError: trouble };
+  const { socketPath, limits } = config;
+  const base = { database, store, organisation, sealer, socketPath, now, onError: trouble };
+  const deps = { ...base, ...(limits === undefined ? {} : { limits }) };
   const service = await startKeyService(deps);
   return async () => {
     await service.close();

@@ -2,6 +2,7 @@
 // no argument or environment variable.
 import type { ErrorFields } from '../../kernel/errors.ts';
 import type { KeyStoreChoice } from '../keys/open-key-store.ts';
+import type { KeyLimitRates } from './key-limits.ts';
 
 export interface KeyProcessConfig {
   readonly databaseUrl: string;
@@ -12,6 +13,7 @@ export interface KeyProcessConfig {
   readonly folder: string;
   readonly socketPath: string;
   readonly store: KeyStoreChoice;
+  readonly limits?: KeyLimitRates;
 }
 
 export type ToKeyProcess =

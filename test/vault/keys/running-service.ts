@@ -18,6 +18,7 @@ import type { EventName } from '../../../src/ledger/event/registry.ts';
 import { createKeyClient } from '../../../src/vault/keys/client.ts';
 import type { KeyStore } from '../../../src/vault/keys/key-store.ts';
 import type { KeyClient, KeySlot, OpenGrant } from '../../../src/vault/keys/types.ts';
+import type { KeyLimitRates } from '../../../src/vault/service/key-limits.ts';
 import { startKeyService, type KeyService } from '../../../src/vault/service/key-service.ts';
 import { startTestDatabase, type TestDatabase } from '../../harness/postgres.ts';
 import { moduleOf, newKeysFolder, openTestToken } from '../../harness/token.ts';
@@ -65,7 +66,9 @@ export interface RunningService {
   close(): Promise<void>;
 }
 
-export async function startRunningService(): Promise<RunningService> {
+export async function startRunningService(
+  options: { readonly limits?: KeyLimitRates } = {},
+): Promise<RunningService> {
   const organisation = newId() as OrganisationId;
   const keysFolder = newKeysFolder();
   const socketPath = join(mkdtempSync(join(tmpdir(), 'postseal-run-')), 'keys.sock');
@@ -92,6 +95,7 @@ export async function startRunningService(): Promise<RunningService> {
       socketPath,
       now: () => Date.now() + running.ahead,
       onError: (error) => troubles.push(error),
+      ...options,
     });
   const client = createKeyClient({ socketPath });
   const commitEvent = (options: EventOptions): Promise<EventId> => {

@@ -5,6 +5,7 @@ import { bodiesFragment } from './bodies.ts';
 import { generalFragments } from './general.ts';
 import { generationsFragment } from './generations.ts';
 import { keysFragment } from './keys.ts';
+import { keyServiceFragment } from './key-service.ts';
 import { limitsFragment } from './limits.ts';
 import { listenerFragments } from './listeners.ts';
 
@@ -14,6 +15,7 @@ export const configFragments: readonly ConfigFragment[] = [
   limitsFragment,
   keysFragment,
   bodiesFragment,
+  keyServiceFragment,
   backupFragment,
   generationsFragment,
 ];
