@@ -12,6 +12,7 @@ import { NamedObjects1763942400009 } from './0009-named-objects.ts';
 import { KeyGenerations1763942400010 } from './0010-key-generations.ts';
 import { ApprovalDecisions1763942400011 } from './0011-approval-decisions.ts';
 import { KeyHandouts1763942400012 } from './0012-key-handouts.ts';
+import { HomeRestore1763942400013 } from './0013-home-restore.ts';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Ledger1763942400001,
@@ -26,4 +27,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   KeyGenerations1763942400010,
   ApprovalDecisions1763942400011,
   KeyHandouts1763942400012,
+  HomeRestore1763942400013,
 ];

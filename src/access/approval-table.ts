@@ -48,6 +48,14 @@ export const approvalTable = {
     delayHours: 24,
     validHours: week,
   },
+  'restore.sign': {
+    text: 'Open an archive that was made of a backup',
+    // Who runs the machine does not say alone that nothing is missing.
+    proposes: ['system-admin', 'security-admin', 'audit-admin'],
+    approves: ['security-admin', 'audit-admin', 'dpo'],
+    delayHours: 0,
+    validHours: week,
+  },
   'audit.export': {
     text: 'Export the ledger or change its verification key',
     proposes: ['audit-admin'],

@@ -1,20 +1,24 @@
 // What the command line does with backups without a server: it reads them with the token alone, and makes a home
 // of them. None of it opens content.
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { BackupLine, RestoredHome } from '../cli/offline.ts';
 import { PostsealError } from '../kernel/errors.ts';
 import type { OrganisationId } from '../kernel/ids.ts';
+import { canonicalJson, type JsonValue } from '../ledger/event/canonical-json.ts';
 import { systemActor } from '../ledger/event/draft.ts';
 import { withEvents } from '../ledger/event/inbox.store.ts';
 import { openBackupKeys } from '../operate/backup/key-process.ts';
+import { insertRestore } from '../operate/backup/home-restore.store.ts';
 import { linesOf, organisationOf, reachOf, readSets } from '../operate/backup/read-sets.ts';
 import { restoreHome } from '../operate/backup/restore-home.ts';
 import { refuseUsedHome } from '../operate/backup/restore-place.ts';
 import { createFileKeys, type FileKeys } from '../operate/backup/sealed-reader.ts';
 import { type BackupVerdict, verifyBackup } from '../operate/backup/verify-backup.ts';
+import { migrations } from '../../migrations/index.ts';
 import type { Config } from '../platform/config/config.ts';
+import { migrate } from '../platform/postgres/data-source.ts';
 import { createPackStore } from '../vault/packs/pack-store.ts';
 import { openBodyStore } from './body-stores.ts';
 import { keyStoreChoice } from './key-child.ts';
@@ -107,6 +111,7 @@ export async function restoreTo(
         mkdirSync(root, { recursive: true, mode: 0o700 });
         return createPackStore({ root, random: randomBytes });
       },
+      migrate: (url) => migrate(url, migrations),
       async onRecovered(database, report) {
         const organisation = report.organisation as OrganisationId;
         const context = { home, databaseUrl: '', organisation, node: nodeName(home) };
@@ -115,10 +120,16 @@ export async function restoreTo(
         const draft = {
           op: 'backup.restored',
           outcome: findings.length === 0 ? 'success' : 'failure',
-          ...{ actor: systemActor, objects: [] },
+          actor: systemActor,
+          objects: [{ t: 'org', id: organisation }],
           fields: { set, base, coveredUntil, leaves, contents, findings: findings.length },
         } as const;
-        await withEvents(database, sealer, [draft], () => Promise.resolve());
+        const text = canonicalJson(JSON.parse(JSON.stringify(report)) as JsonValue);
+        // From this row on the archive is read-only, until it is signed.
+        await withEvents(database, sealer, [draft], async (client, [event]) => {
+          const row = { id: randomUUID(), organisation, report: text };
+          await insertRestore(client, row, event?.id ?? '');
+        });
       },
     }),
   );

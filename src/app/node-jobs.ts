@@ -31,7 +31,7 @@ export interface NodeJobsDeps {
   readonly alerts: AlertBus;
   readonly services: Pick<
     Services,
-    'committer' | 'keys' | 'database' | 'sealer' | 'pseudonyms' | 'organisation' | 'store'
+    'committer' | 'gate' | 'keys' | 'database' | 'sealer' | 'pseudonyms' | 'organisation' | 'store'
   >;
   /** Undefined without a target. */
   readonly backups?: Backups | undefined;
@@ -250,6 +250,13 @@ const registry = {
   'home.watch': { cron: '41 * * * *', options: { retries: 1, retrySeconds: 60 }, run: watch },
 } as const satisfies Record<string, NodeJob>;
 
+/** Wait until the report of a restore is signed: they destroy what a wrong restore would still need. */
+const changing: ReadonlySet<string> = new Set([
+  'archive.compact',
+  'archive.fold-metadata',
+  'key.switch',
+]);
+
 export type NodeJobName = keyof typeof registry;
 
 /** Opens the queue on connections of its own, so that a long job never waits for a request or the reverse. */
@@ -269,7 +276,10 @@ export async function startNodeJobs(deps: NodeJobsDeps): Promise<NodeJobs> {
   const holder = `${context.node}/${String(process.pid)}`;
   const jobs = createJobs({ database, log, alerts, holder, pollSeconds });
   for (const [name, job] of Object.entries<NodeJob>(registry)) {
-    const handler: JobHandler = () => job.run(deps, database, check);
+    const handler: JobHandler = async () => {
+      if (changing.has(name) && !(await deps.services.gate.isOpen())) return;
+      await job.run(deps, database, check);
+    };
     jobs.define(name, handler, job.options);
     jobs.schedule(name, job.cron);
   }

@@ -17,6 +17,8 @@ import { backupRoutes } from '../operate/backup/backup-routes.ts';
 import type { Backups } from '../operate/backup/backups.ts';
 import { reconcileRoutes } from '../operate/reconcile/reconcile-routes.ts';
 import type { AlertBus } from '../platform/alerts/alert-bus.ts';
+import { gateRoute } from './gate-route.ts';
+import { restoreRoutes } from '../operate/backup/restore-routes.ts';
 import type { Log } from '../platform/log/log.ts';
 import type { Services } from './services.ts';
 
@@ -43,7 +45,7 @@ export interface RoutesDeps {
 export function allRoutes(deps: RoutesDeps): readonly Route[] {
   const { services, persons, approvals, credentials, files, messageBytesMax, sessions } = deps;
   const { unlock, log, graceDays } = deps;
-  return [
+  const routes = [
     ...personRoutes({ ...services, persons, approvals, unlock }),
     ...accountRoutes({
       ...services,
@@ -59,5 +61,7 @@ export function allRoutes(deps: RoutesDeps): readonly Route[] {
     ...ledgerRoutes({ ...services, files }),
     ...reconcileRoutes({ ...services, alerts: deps.alerts }),
     ...keyRoutes({ ...services, log, approvals, graceDays }),
+    ...restoreRoutes({ ...services, approvals }),
   ];
+  return routes.map((row) => gateRoute(row, services));
 }

@@ -6,6 +6,7 @@ import { createSignIn, type SignIn } from '../access/sign-in.ts';
 import { SignInThrottle } from '../access/throttle.ts';
 import { type DayKey, UnknownNames } from '../access/unknown-names.ts';
 import { createArchive } from '../archive/archive.ts';
+import { gateCommitter } from '../archive/committer/gated-committer.ts';
 import { createCommitter } from '../archive/committer/committer.ts';
 import type { Committer } from '../archive/committer/types.ts';
 import type { Archive } from '../archive/types.ts';
@@ -16,6 +17,7 @@ import { createEventSealer, type EventSealer } from '../ledger/event/event-seale
 import { mailboxLock } from '../mailbox/parts/mailbox-lock.store.ts';
 import { createMailboxService } from '../mailbox/service.ts';
 import type { MailboxService } from '../mailbox/types.ts';
+import { createServiceGate, type ServiceGate } from '../operate/backup/service-gate.ts';
 import type { Config } from '../platform/config/config.ts';
 import { connectClusterHints } from '../platform/hints/cluster-hints.ts';
 import { createHintBus } from '../platform/hints/hint-bus.ts';
@@ -45,6 +47,8 @@ export interface Services {
   readonly throttle: SignInThrottle;
   readonly signIn: SignIn;
   readonly refusals: Refusals;
+  /** Closed while the report of a restore waits for its signature. */
+  readonly gate: ServiceGate;
   /** For transactions outside the committer. */
   readonly sealer: EventSealer;
   readonly clock: Clock;
@@ -94,12 +98,13 @@ function openMail(
     readonly sealer: EventSealer;
     readonly committer: Committer;
     readonly store: BodyStore;
+    readonly gate: ServiceGate;
   },
 ): Pick<Services, 'store' | 'archive' | 'mailboxes' | 'close'> {
   const { config, context, log } = options;
-  const { database, keys, committer, sealer, store } = base;
+  const { database, keys, committer, sealer, store, gate } = base;
   const seals = createSealPool();
-  const archive = createArchive({
+  const made = createArchive({
     db: database,
     keys,
     store,
@@ -114,6 +119,18 @@ function openMail(
     erasureTargets: () => targetsBelowArchive({ mailboxes }),
     onDiscardFailure: (error) => log.warn('archive.discard.failed', { error }),
   });
+  // Before anything is sealed for nothing.
+  const archive: Archive = {
+    ...made,
+    async prepareFor(custodians, input) {
+      await gate.check();
+      return made.prepareFor(custodians, input);
+    },
+    async prepare(input) {
+      await gate.check();
+      return made.prepare(input);
+    },
+  };
   const hints = createHintBus();
   const disconnect = connectClusterHints(hints);
   const mailboxes = createMailboxService({
@@ -141,6 +158,26 @@ function openMail(
   };
 }
 
+function openCommitter(
+  context: NodeContext,
+  name: string,
+  base: {
+    readonly database: Database;
+    readonly keyring: FlushableKeyring;
+    readonly gate: ServiceGate;
+  },
+): Committer {
+  const { database, keyring, gate } = base;
+  const committer = createCommitter({
+    db: database,
+    sealer: sealerFor(context, name, keyring),
+    organisation: context.organisation,
+    loadSideKeys: (subjects) => keyring.load(subjects),
+    mailboxLock,
+  });
+  return gateCommitter(committer, () => gate.check());
+}
+
 export async function openServices(options: ServicesOptions): Promise<Services> {
   const { context, log, name } = options;
   const database = await openDatabase({
@@ -158,15 +195,10 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
     random: randomBytes,
   });
   const sealer = sealerFor(context, name, keyring);
-  const committer = createCommitter({
-    db: database,
-    sealer: sealerFor(context, name, keyring),
-    organisation: context.organisation,
-    loadSideKeys: (subjects) => keyring.load(subjects),
-    mailboxLock,
-  });
+  const gate = createServiceGate(database);
+  const committer = openCommitter(context, name, { database, keyring, gate });
   const store = await openBodyStore(options.config, log);
-  const mail = openMail(options, { database, keys, sealer, committer, store });
+  const mail = openMail(options, { database, keys, sealer, committer, store, gate });
   const throttle = new SignInThrottle();
   const unknownNames =
     options.unknownNames === undefined
@@ -199,6 +231,7 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
     throttle,
     signIn,
     refusals,
+    gate,
     sealer,
     clock: systemClock,
     organisation: context.organisation,

@@ -70,6 +70,7 @@ async function startImap(
       mailboxes: services.mailboxes,
       archive: services.archive,
       committer: services.committer,
+      mayChange: () => services.gate.isOpen(),
       signIn: services.signIn,
       refusals: services.refusals,
       log: tls.log,

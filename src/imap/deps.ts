@@ -68,6 +68,8 @@ export interface ImapDeps {
   readonly mailboxes: MailboxService;
   readonly archive: Archive;
   readonly committer: Committer;
+  /** False while the archive is read-only: mailboxes are then opened as by EXAMINE. */
+  readonly mayChange: () => Promise<boolean>;
   readonly signIn: Pick<SignIn, 'account' | 'accountEnded'>;
   readonly refusals: Pick<Refusals, 'tell'>;
   readonly log: Log;

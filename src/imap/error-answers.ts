@@ -25,6 +25,7 @@ const answers: Readonly<Partial<Record<ErrorCode, Answer>>> = {
   'mailbox.exists': { code: 'ALREADYEXISTS', text: 'The mailbox exists' },
   'mailbox.name': { code: 'CANNOT', text: 'The mailbox name is not allowed' },
   'mailbox.protected': { code: 'CANNOT', text: 'This mailbox cannot be deleted or renamed' },
+  'restore.unsigned': { code: 'UNAVAILABLE', text: 'The archive was restored and is read-only' },
   'mailbox.unknown': { code: 'NONEXISTENT', text: 'There is no such mailbox' },
 };
 

@@ -51,4 +51,22 @@ export const backupErrors = {
     false,
     1,
   ),
+  'restore.unsigned': spec(
+    'This archive was made of a backup and changes nothing until two people have signed.',
+    'see postseal restore report, then two persons run postseal restore sign',
+    true,
+    1,
+  ),
+  'restore.none': spec(
+    'This archive was never made of a backup.',
+    'nothing is to be signed',
+    false,
+    1,
+  ),
+  'restore.signed': spec(
+    'The restore report is signed already.',
+    'nothing is to be done',
+    false,
+    1,
+  ),
 } as const satisfies Record<string, ErrorSpec>;

@@ -96,11 +96,51 @@ function newHome(): TestHome {
   return home;
 }
 
+/** Reading goes on; nothing comes in, nothing changes, nothing goes. */
+async function refusesChange(server: TestServer): Promise<void> {
+  await expect(deliver(server, 1, 100, new Set())).rejects.toThrow(/451 4\.3\.2 the archive was/);
+  const client = await RawImap.signedIn(server.ports.imaps, ann);
+  const selected = await client.ok('SELECT INBOX');
+  expect(selected.text).toContain('[READ-ONLY]');
+  for (const command of ['STORE 1 +FLAGS (\\Deleted)', 'EXPUNGE']) {
+    expect(await client.command(command)).toMatchObject({ status: 'NO' });
+  }
+  for (const command of ['CREATE Away', 'COPY 1 Trash', 'RENAME Trash Away']) {
+    const { status, text } = await client.command(command);
+    expect([command, status, text]).toEqual([
+      command,
+      'NO',
+      expect.stringContaining('[UNAVAILABLE]'),
+    ]);
+  }
+  await client.logout();
+}
+
+/** In a restored home the passwords are those of the lost one. */
+async function login(home: TestHome, person: string): Promise<void> {
+  await home.ok(['person', 'login', person, '--password-stdin'], `long-password-of-${person}`);
+}
+
+/** Two persons, of whom neither can sign alone, and nobody who may not. */
+async function sign(home: TestHome): Promise<void> {
+  await login(home, 'sysadmin');
+  expect(await home.run(['key', 'rotate'])).toMatchObject({ code: 1 });
+  expect(await home.ok(['restore', 'report'])).toMatch(/\nnot signed: /);
+  expect(await home.ok(['restore', 'sign'])).toMatch(/^proposed /);
+  const alone = await home.run(['restore', 'sign']);
+  expect(alone).toMatchObject({ code: 1, stdout: '' });
+  await login(home, 'auditadmin');
+  expect(await home.ok(['restore', 'sign'])).toMatch(/^signed by two/);
+  const again = await home.run(['restore', 'sign']);
+  expect(again.stderr).toContain('signed already');
+}
+
 beforeAll(async () => {
   lost = createTestHome({ workers: 1, backup });
   homes.push(lost);
   const server = await lost.start();
   running = server;
+  await lost.signIn('auditadmin');
   await lost.signIn('sysadmin');
   ann = await lost.createAccount('ann@example.com');
   await deliver(server, 10, 2_000, first);
@@ -142,7 +182,12 @@ test('a new home has every acknowledged message, and goes on', async () => {
   expect(again).toMatchObject({ code: 1, stdout: '' });
   expect(again.stderr).toContain('the home that is to be restored holds something already');
   const server = await home.start();
-  expect(await readInbox(server)).toEqual(new Set([...first, ...second, ...third]));
+  running = server;
+  const all = new Set([...first, ...second, ...third]);
+  expect(await readInbox(server)).toEqual(all);
+  await refusesChange(server);
+  expect(await readInbox(server)).toEqual(all);
+  await sign(home);
   const more = new Set<string>();
   await deliver(server, 2, 100, more);
   expect((await readInbox(server)).size).toBe(50);
@@ -161,6 +206,7 @@ test('at an instant: what was acknowledged before it, and nothing after it', asy
   expect(early.stderr).toContain('there is no backup that can be restored');
   await home.ok(['restore', '--from', target, '--to', instant.toISOString()]);
   const server = await home.start();
+  running = server;
   expect(await readInbox(server)).toEqual(new Set([...first, ...second]));
   expect(await server.stop()).toBe(0);
   expect(await home.ok(['ledger', 'verify'])).toMatch(/\nclean\n$/);

@@ -227,6 +227,7 @@ async function startWorker(
       archive,
       committer,
       signIn: createSignIn(signInDeps),
+      mayChange: () => Promise.resolve(true),
       refusals,
       log,
       trace,

@@ -1,4 +1,4 @@
-// The command that makes a home of a backup, without a server.
+// Commands of a restore: a home is made of a backup without a server; its report is signed in the running one.
 import { exitCode, PostsealError } from '../../kernel/errors.ts';
 import type { Verb } from '../verb.ts';
 
@@ -47,4 +47,40 @@ const restore: Verb = {
   },
 };
 
-export const restoreVerbs: readonly Verb[] = [restore];
+const report: Verb = {
+  noun: 'restore',
+  verb: 'report',
+  summary: 'Show what the newest restore of this archive brought back, and whether it is signed',
+  async run({ api, out }) {
+    const found = await api.call({ method: 'GET', path: '/restore' });
+    const { id, restoredAt, signedAt, report: about } = found as Record<string, unknown>;
+    const facts = Object.entries(about as Readonly<Record<string, unknown>>);
+    out.result(found, [
+      `restore ${textOf(id)} at ${textOf(restoredAt)}`,
+      ...facts.map(([name, value]) => `${name}: ${textOf(value)}`),
+      signedAt === null ? 'not signed: this archive is read-only' : `signed ${textOf(signedAt)}`,
+    ]);
+    return exitCode.done;
+  },
+};
+
+const textOf = (value: unknown): string =>
+  typeof value === 'string' ? value : JSON.stringify(value);
+
+const sign: Verb = {
+  noun: 'restore',
+  verb: 'sign',
+  summary: 'Sign the restore report: one person proposes, another one opens the archive by it',
+  async run({ api, out }) {
+    const done = await api.call({ method: 'POST', path: '/restore/signature' });
+    const { state, approval } = done as Record<string, string>;
+    out.result(done, [
+      state === 'signed'
+        ? 'signed by two: this archive takes mail and changes again'
+        : `proposed (approval ${approval}): another person signs with the same command`,
+    ]);
+    return exitCode.done;
+  },
+};
+
+export const restoreVerbs: readonly Verb[] = [restore, report, sign];

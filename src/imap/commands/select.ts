@@ -30,8 +30,9 @@ function selecting(name: string, rfc: string, mode: 'read-write' | 'read-only'):
 async function open(
   session: Session,
   args: SelectArguments,
-  mode: 'read-write' | 'read-only',
+  wanted: 'read-write' | 'read-only',
 ): Promise<Completion> {
+  const mode = (await session.deps.mayChange()) ? wanted : 'read-only';
   // RFC 9051 §6.3.2: the old mailbox is left even if the new one cannot be opened.
   if (session.unselect()) session.out.enc.raw('* OK [CLOSED] The other mailbox was left\r\n');
   if (args.qresync !== null && !session.qresync) {

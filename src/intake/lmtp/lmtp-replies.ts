@@ -17,6 +17,7 @@ const replies: Readonly<Partial<Record<ErrorCode, readonly [number, string]>>> =
   'intake.busy': [451, '4.3.2 the archive is busy, try again later'],
   'ledger.stalled': [451, '4.3.2 the ledger is behind, try again later'],
   'key.unavailable': [451, '4.3.0 the key service does not answer, try again later'],
+  'restore.unsigned': [451, '4.3.2 the archive was restored and is read-only, try again later'],
   'database.unreachable': [451, '4.3.0 the database does not answer, try again later'],
 };
 

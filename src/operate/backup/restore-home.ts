@@ -24,6 +24,8 @@ export interface RestoreOptions {
   readonly at: Date | undefined;
   /** Opens the packs of the restored home. */
   readonly openStore: (root: string) => BodyStore;
+  /** Called with the recovered database before it is looked at: brings its schema to this version. */
+  readonly migrate: (url: string) => Promise<unknown>;
   /** Called with the recovered database, before it is stopped, with what was found. */
   readonly onRecovered: (database: Database, report: RestoreReport) => Promise<void>;
   readonly onProgress: (done: number, total: number) => void;
@@ -124,6 +126,7 @@ async function recover(
   writeFileSync(join(clusterFiles(home).data, 'recovery.signal'), '', { mode: 0o600 });
   const embedded = await startEmbeddedPostgres({ home, settings: recoverySettings(home, plan.at) });
   try {
+    await options.migrate(embedded.url);
     const database = await openDatabase({
       url: embedded.url,
       poolMax: 2,

@@ -27,6 +27,8 @@ const bySqlState: Readonly<Record<string, ErrorCode>> = {
   '53100': 'home.disk-full',
   // A wrap under a group key that was destroyed meanwhile (migration 0010).
   PS002: 'store.conflict',
+  // A deletion before the restore report is signed (migration 0013).
+  PS003: 'restore.unsigned',
 };
 
 const byClass: Readonly<Record<string, ErrorCode>> = {

@@ -22,8 +22,15 @@ export const serverEvents = {
     'A',
     'warning',
     'ledger',
-    [],
+    ['org'],
     'The home was made of a backup; until when it reaches and what was found are given.',
+  ),
+  'restore.signed': eventSpec(
+    'D',
+    'warning',
+    'ledger',
+    ['org', 'apr'],
+    'Two people signed the restore report, and the archive takes changes again.',
   ),
   'config.changed': eventSpec(
     'D',
