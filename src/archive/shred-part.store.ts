@@ -86,6 +86,7 @@ const deleteContent = statement(
   'archive.shred.content',
   'DELETE FROM content WHERE dedup_domain = $1 AND content_id = $2',
 );
+// After a restore a record may be shredded once more: what its wraps hung under when it was erased stays known.
 // Their keys change at the next key generation, from when on old backups of the wraps open nothing; which
 // version of them the erased wraps hung under says when.
 const markGroups = statement(
@@ -97,7 +98,7 @@ const markGroups = statement(
    INSERT INTO erased_record AS known (custodian_id, record_id, group_no, version, event_id)
    SELECT $1, $4, group_no, version, $3 FROM marked
    ON CONFLICT (custodian_id, record_id, group_no)
-     DO UPDATE SET version = excluded.version, event_id = excluded.event_id`,
+     DO UPDATE SET event_id = excluded.event_id`,
 );
 
 /** Content and dedup tag of a record; undefined if there is no such record. */

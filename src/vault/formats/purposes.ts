@@ -22,6 +22,8 @@ export const purposes = {
   dedup: 9,
   /** The key of backup files, under the backup KEK (docs/formats/backup.md). */
   backup: 10,
+  /** The key of one file of the key state, under a generation's KEK (docs/formats/key-state.md). */
+  'key-state': 11,
 } as const;
 
 export type Purpose = keyof typeof purposes;

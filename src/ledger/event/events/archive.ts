@@ -67,6 +67,20 @@ export const archiveEvents = {
     ['cus', 'key'],
     'Keys of a custodian were put under the live generation; marked groups got new keys.',
   ),
+  'key.state-written': eventSpec(
+    'A',
+    'notice',
+    'security',
+    ['org'],
+    'A backup of the key state was written and read back from its target, or could not be.',
+  ),
+  'key.state-applied': eventSpec(
+    'D',
+    'warning',
+    'security',
+    ['org', 'cus', 'key', 'rec'],
+    'Keys and wraps of a backup of the key state were put into a restored database.',
+  ),
   'key.wraps-moved': eventSpec(
     'A',
     'info',
