@@ -23,6 +23,7 @@ import { createPackStore } from '../vault/packs/pack-store.ts';
 import { openBodyStore } from './body-stores.ts';
 import { keyStoreChoice } from './key-child.ts';
 import { keySocketOf, nodeName } from './node-context.ts';
+import { withNewestKeys } from './restored-keys.ts';
 import { sealerFor } from './services.ts';
 
 type OnProgress = (done: number, total: number) => void;
@@ -116,20 +117,25 @@ export async function restoreTo(
         const organisation = report.organisation as OrganisationId;
         const context = { home, databaseUrl: '', organisation, node: nodeName(home) };
         const sealer = sealerFor({ ...context, keySocket: keySocketOf(home) }, 'restore');
-        const { set, base, coveredUntil, leaves, contents, findings } = report;
+        const whole = await withNewestKeys({ config, target, database, sealer }, report);
+        const { set, base, coveredUntil, leaves, contents, findings, keyState } = whole;
         const draft = {
           op: 'backup.restored',
           outcome: findings.length === 0 ? 'success' : 'failure',
           actor: systemActor,
           objects: [{ t: 'org', id: organisation }],
-          fields: { set, base, coveredUntil, leaves, contents, findings: findings.length },
+          fields: {
+            ...{ set, base, coveredUntil, leaves, contents, findings: findings.length },
+            ...(keyState === undefined ? {} : { keyState: keyState.file, erased: keyState.erased }),
+          },
         } as const;
-        const text = canonicalJson(JSON.parse(JSON.stringify(report)) as JsonValue);
+        const text = canonicalJson(JSON.parse(JSON.stringify(whole)) as JsonValue);
         // From this row on the archive is read-only, until it is signed.
         await withEvents(database, sealer, [draft], async (client, [event]) => {
           const row = { id: randomUUID(), organisation, report: text };
           await insertRestore(client, row, event?.id ?? '');
         });
+        return whole;
       },
     }),
   );

@@ -5,12 +5,15 @@ import { compactPacks } from '../archive/compact-packs.ts';
 import { gatherPacks } from '../archive/gather-packs.ts';
 import { rewrapKeys, rotateKeys } from '../archive/generations/key-switch.ts';
 import { foldMetadata } from '../archive/fold-metadata.ts';
+import { erasedRecords } from '../archive/key-state/applied-rows.store.ts';
 import type { Finding } from '../cli/offline.ts';
 import { PostsealError } from '../kernel/errors.ts';
+import type { CustodianId, RecordId, RecordNo } from '../kernel/ids.ts';
 import type { UnixMs } from '../kernel/time.ts';
 import { systemActor } from '../ledger/event/draft.ts';
 import { doctorChecks } from '../operate/doctor/index.ts';
 import type { Backups, BaseKind } from '../operate/backup/backups.ts';
+import type { KeyStates } from '../operate/backup/key-states.ts';
 import { alertOfFindings, reconcileKeys } from '../operate/reconcile/reconcile-keys.ts';
 import type { AlertBus } from '../platform/alerts/alert-bus.ts';
 import type { AlertCode } from '../platform/alerts/alert-registry.ts';
@@ -31,10 +34,19 @@ export interface NodeJobsDeps {
   readonly alerts: AlertBus;
   readonly services: Pick<
     Services,
-    'committer' | 'gate' | 'keys' | 'database' | 'sealer' | 'pseudonyms' | 'organisation' | 'store'
+    | 'committer'
+    | 'gate'
+    | 'keys'
+    | 'database'
+    | 'sealer'
+    | 'pseudonyms'
+    | 'organisation'
+    | 'store'
+    | 'archive'
   >;
   /** Undefined without a target. */
   readonly backups?: Backups | undefined;
+  readonly keyStates?: KeyStates | undefined;
 }
 
 export interface NodeJobs {
@@ -165,6 +177,7 @@ async function switchKeys(deps: NodeJobsDeps, db: Database, check: () => void): 
     for await (const line of rewrapKeys(switching, systemActor)) {
       if ('phase' in line) check();
     }
+    await deps.keyStates?.write();
   } catch (error) {
     // Somebody does it by hand at this moment.
     if (!(error instanceof PostsealError && error.code === 'key.switch-busy')) throw error;
@@ -175,6 +188,19 @@ async function switchKeys(deps: NodeJobsDeps, db: Database, check: () => void): 
 async function reconcile(deps: NodeJobsDeps, db: Database, check: () => void): Promise<void> {
   const comparing = { ...deps.services, database: db };
   alertOfFindings(deps.alerts, await reconcileKeys(comparing, systemActor, { check }));
+}
+
+/** What a restored database has although it was erased (docs/formats/key-state.md "Applying"). */
+async function eraseAgain(deps: NodeJobsDeps, db: Database, check: () => void): Promise<void> {
+  for (const { custodian, record, number } of await erasedRecords(db.pool)) {
+    check();
+    const ref = {
+      custodian: custodian as CustodianId,
+      recordId: record as RecordId,
+      recordNo: number as RecordNo,
+    };
+    await deps.services.archive.shred(ref, { actor: systemActor });
+  }
 }
 
 /** A person's backup that runs at this moment will do. */
@@ -240,6 +266,12 @@ const registry = {
     options: { retries: 0, timeoutSeconds: 8 * hour },
     run: reconcile,
   },
+  'archive.erase-again': {
+    cron: '7 * * * *',
+    // The next hour is the retry.
+    options: { retries: 0, timeoutSeconds: hour },
+    run: eraseAgain,
+  },
   'access.expire-approvals': {
     cron: '29 * * * *',
     options: { retries: 1, retrySeconds: 60 },
@@ -253,6 +285,7 @@ const registry = {
 /** Wait until the report of a restore is signed: they destroy what a wrong restore would still need. */
 const changing: ReadonlySet<string> = new Set([
   'archive.compact',
+  'archive.erase-again',
   'archive.fold-metadata',
   'key.switch',
 ]);

@@ -18,6 +18,7 @@ import type { OrganisationId } from '../kernel/ids.ts';
 import { systemActor } from '../ledger/event/draft.ts';
 import { openTileFiles } from '../ledger/tiles/tile-files.ts';
 import type { Backups } from '../operate/backup/backups.ts';
+import type { KeyStates } from '../operate/backup/key-states.ts';
 import { type AlertBus, createAlertBus } from '../platform/alerts/alert-bus.ts';
 import type { Config } from '../platform/config/config.ts';
 import { createLogger, type RootLog } from '../platform/log/create-logger.ts';
@@ -35,6 +36,7 @@ import { startLedger } from './ledger-writer.ts';
 import { startKeys } from './key-child.ts';
 import { keySocketOf, type NodeContext, nodeName } from './node-context.ts';
 import { openNodeBackups } from './node-backups.ts';
+import { openNodeKeyStates } from './node-key-states.ts';
 import { startNodeJobs } from './node-jobs.ts';
 import { pinBodyStore } from './body-stores.ts';
 import { pinKeyStore } from './pin-key-store.ts';
@@ -54,6 +56,11 @@ const databaseStopMsMax = 45_000;
 /** The workers, once they run: what is made before them asks through this. */
 interface Serving {
   workers?: Workers;
+}
+
+interface Saved {
+  readonly backups: Backups | undefined;
+  readonly keyStates: KeyStates | undefined;
 }
 
 interface Base {
@@ -89,7 +96,7 @@ async function openApi(
   context: NodeContext,
   services: Services,
   serving: Serving,
-  backups: Backups | undefined,
+  saved: Saved,
 ): Promise<void> {
   const { config, log, started } = base;
   const { needed: decisions, of: holders } = config.generations.officers;
@@ -121,7 +128,7 @@ async function openApi(
       kick: async (session) => ((await serving.workers?.kick({ session })) ?? 0) > 0,
       kickAccount: async (account) => (await serving.workers?.kick({ account })) ?? 0,
     },
-    backups,
+    ...saved,
     unlock: createUnlock({
       ...services,
       forgetOthers: async (nameKey) => serving.workers?.forgetFailures(nameKey),
@@ -130,6 +137,26 @@ async function openApi(
   const socketPath = join(prepareRunFolder(context.home), 'api.sock');
   const api = await startApiServer({ socketPath, routes, dispatch: createDispatch(services), log });
   started.add('api', () => api.close());
+}
+
+async function openSaved(
+  { config, log, alerts }: Base,
+  context: NodeContext,
+  services: Services,
+): Promise<Saved> {
+  const backups = await openNodeBackups({ config, context, services, log, alerts });
+  const keyStates = openNodeKeyStates({ config, services, backups, log, alerts });
+  return { backups, keyStates };
+}
+
+function startSaving(started: Started, { backups, keyStates }: Saved): void {
+  if (backups !== undefined) {
+    started.add('backups', () => backups.stop());
+    backups.start();
+  }
+  if (keyStates === undefined) return;
+  started.add('key states', () => keyStates.stop());
+  keyStates.start();
 }
 
 async function openMetrics(
@@ -202,8 +229,8 @@ async function startAll(base: Base): Promise<string> {
   });
   started.add('services', () => services.close());
   await recordConfig(services, pinned, context.organisation);
-  const backups = await openNodeBackups({ config, context, services, log, alerts });
-  await openApi(base, context, services, serving, backups);
+  const saved = await openSaved(base, context, services);
+  await openApi(base, context, services, serving, saved);
   const watch = watchLedger({
     database: services.database.pool,
     files: openTileFiles(join(config.home, 'ledger')),
@@ -216,11 +243,8 @@ async function startAll(base: Base): Promise<string> {
     'gauges',
     measureNode(base.metrics, services, () => serving.workers?.count ?? 0),
   );
-  if (backups !== undefined) {
-    started.add('backups', () => backups.stop());
-    backups.start();
-  }
-  const jobs = await startNodeJobs({ config, context, log, alerts, services, backups });
+  startSaving(started, saved);
+  const jobs = await startNodeJobs({ config, context, log, alerts, services, ...saved });
   started.add('jobs', () => jobs.stop());
   const workers = await startWorkers({
     count: config.workers,

@@ -19,6 +19,7 @@ import { reconcileRoutes } from '../operate/reconcile/reconcile-routes.ts';
 import type { AlertBus } from '../platform/alerts/alert-bus.ts';
 import { gateRoute } from './gate-route.ts';
 import { restoreRoutes } from '../operate/backup/restore-routes.ts';
+import type { KeyStates } from '../operate/backup/key-states.ts';
 import type { Log } from '../platform/log/log.ts';
 import type { Services } from './services.ts';
 
@@ -40,11 +41,12 @@ export interface RoutesDeps {
   readonly graceDays: number;
   /** Undefined without a target. */
   readonly backups: Backups | undefined;
+  readonly keyStates: KeyStates | undefined;
 }
 
 export function allRoutes(deps: RoutesDeps): readonly Route[] {
   const { services, persons, approvals, credentials, files, messageBytesMax, sessions } = deps;
-  const { unlock, log, graceDays } = deps;
+  const { unlock, log, graceDays, keyStates } = deps;
   const routes = [
     ...personRoutes({ ...services, persons, approvals, unlock }),
     ...accountRoutes({
@@ -60,7 +62,10 @@ export function allRoutes(deps: RoutesDeps): readonly Route[] {
     ...backupRoutes({ ...services, backups: deps.backups }),
     ...ledgerRoutes({ ...services, files }),
     ...reconcileRoutes({ ...services, alerts: deps.alerts }),
-    ...keyRoutes({ ...services, log, approvals, graceDays }),
+    ...keyRoutes({
+      ...{ ...services, log, approvals, graceDays },
+      beforeDestruction: keyStates === undefined ? undefined : () => keyStates.beforeDestruction(),
+    }),
     ...restoreRoutes({ ...services, approvals }),
   ];
   return routes.map((row) => gateRoute(row, services));

@@ -69,4 +69,10 @@ export const backupErrors = {
     false,
     1,
   ),
+  'backup.key-state': spec(
+    'The key state is not in the backup, so the key generation stays.',
+    'see log/postseal.log; the folder of backups must be there and hold a full backup, then run it again',
+    true,
+    1,
+  ),
 } as const satisfies Record<string, ErrorSpec>;

@@ -31,6 +31,8 @@ export interface KeyRoutesDeps {
   readonly approvals: Pick<Approvals, 'propose' | 'use'>;
   /** Days in which a retired generation stays. */
   readonly graceDays: number;
+  /** What must be in the backup before a generation ends; undefined without one. */
+  readonly beforeDestruction?: (() => Promise<void>) | undefined;
 }
 
 const wholeNumber = { type: 'string', pattern: '^[1-9]\\d{0,8}$', inWords: 'a whole number' };

@@ -37,7 +37,7 @@ export interface Destroyed {
 const custodiansPerStep = 16;
 
 /**
- * @throws PostsealError `key.still-needed`, `key.grace`, `key.switch-busy`, `approval.state`, `key.token`,
+ * @throws PostsealError `key.still-needed`, `key.grace`, `backup.key-state` (and what hinders the backup), `key.switch-busy`, `approval.state`, `key.token`,
  * `key.unavailable`; nothing was destroyed unless the ledger says so.
  */
 export async function destroyGeneration(
@@ -51,6 +51,8 @@ export async function destroyGeneration(
     const decided = await isDecided(deps, generation);
     if (!decided) await requireUnused(deps.database.pool, deps.organisation, generation);
     const proved = await proveAll(deps);
+    // Old backups end with the generation: what takes their place must be there before, also when it goes on.
+    await deps.beforeDestruction?.();
     if (!decided) await decide(deps, asked);
     await carryOut(deps, lease, generation);
     return { generation, proved };

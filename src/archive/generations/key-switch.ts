@@ -21,6 +21,11 @@ export interface KeySwitchDeps extends SwitchLeaseDeps {
   readonly committer: Pick<Committer, 'record'>;
   readonly sealer: EventSealer;
   readonly organisation: OrganisationId;
+  /**
+   * What must be safe outside before a generation is destroyed (docs/formats/key-state.md); what it throws keeps
+   * the generation. Undefined without a target for backups.
+   */
+  readonly beforeDestruction?: (() => Promise<void>) | undefined;
 }
 
 export interface Rotated {

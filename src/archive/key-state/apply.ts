@@ -13,6 +13,7 @@ import type { RecordRef } from '../types.ts';
 import { type KeyKind, putKeys } from './put-keys.store.ts';
 import { dropLeftPages, putCells, putContentWraps, putPage } from './put-wraps.store.ts';
 import { custodiansWithEndedGroups, erasedRecords } from './applied-rows.store.ts';
+import { custodiansWithErased, silenceErased } from './silence-erased.store.ts';
 
 export interface ApplyDeps {
   readonly database: Database;
@@ -56,18 +57,8 @@ export async function applyKeyState(
       changed[kind] = (changed[kind] ?? 0) + rows;
     }
   }
-  for (let after: string | undefined = ''; after !== undefined;) {
-    const custodians = await custodiansWithEndedGroups(
-      deps.database.pool,
-      after,
-      custodiansPerEvent,
-    );
-    if (custodians.length === 0) break;
-    await withEvents(deps.database, deps.sealer, [applied('page', custodians)], (client) =>
-      dropLeftPages(client, custodians),
-    );
-    after = custodians.length < custodiansPerEvent ? undefined : custodians.at(-1);
-  }
+  await dropDeadPages(deps);
+  await silence(deps);
   const erased = await erasedRecords(deps.database.pool);
   return {
     changed,
@@ -77,6 +68,27 @@ export async function applyKeyState(
       recordNo: number as RecordNo,
     })),
   };
+}
+
+async function dropDeadPages({ database, sealer }: ApplyDeps): Promise<void> {
+  for (let after: string | undefined = ''; after !== undefined;) {
+    const custodians = await custodiansWithEndedGroups(database.pool, after, custodiansPerEvent);
+    if (custodians.length === 0) return;
+    const drafts = [applied('page', custodians)];
+    await withEvents(database, sealer, drafts, (client) => dropLeftPages(client, custodians));
+    after = custodians.length < custodiansPerEvent ? undefined : custodians.at(-1);
+  }
+}
+
+async function silence({ database, sealer }: ApplyDeps): Promise<void> {
+  const custodians = await custodiansWithErased(database.pool);
+  for (let at = 0; at < custodians.length; at += custodiansPerEvent) {
+    const part = custodians.slice(at, at + custodiansPerEvent);
+    await withEvents(database, sealer, [applied('erased', part)], async (client, [event]) => {
+      if (event === undefined) throw new PostsealError('internal');
+      await silenceErased(client, part, event.id);
+    });
+  }
 }
 
 interface Batch {

@@ -57,7 +57,7 @@ async function destroy(call: CliCall): Promise<ExitCode> {
           `proposed as ${proposed.id}; ${proposed.needed} who hold ${approves.join(' or ')} must grant it:`,
           `postseal approval grant ${proposed.id}`,
           `then: postseal key destroy ${args[0] ?? ''} --approval ${proposed.id}`,
-          `what hangs under it in an older backup opens no more then: have a full one from after the last key rewrap`,
+          `an older backup opens then with the newest key state alone, which is written before, where there is a target`,
         ],
   );
   return exitCode.done;

@@ -4,7 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { uuidV4, type OrganisationId } from '../../kernel/ids.ts';
 import { backupKekGeneration, backupKeyContext } from '../../vault/formats/backup-file.ts';
 import { kekContextBytes } from '../../vault/keys/kek-blob.ts';
+import { keyStateContext } from '../../vault/formats/key-state-file.ts';
 import type { KeyStore } from '../../vault/keys/key-store.ts';
+import type { WrappedUnder } from './key-messages.ts';
 
 export interface BackupKey {
   readonly id: string;
@@ -22,6 +24,11 @@ export interface BackupKeys {
    * organisation, IntegrityError for a changed wrap.
    */
   open(keyId: string, wrap: Uint8Array): Promise<Uint8Array>;
+  /**
+   * Opens the wrap of a file of the key state. @throws PostsealError `key.destroyed` where its generation is,
+   * IntegrityError for a changed wrap.
+   */
+  openState(asked: WrappedUnder): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -40,6 +47,12 @@ export function createBackupKeys(store: KeyStore, organisation: OrganisationId):
       store.unwrap(
         `postseal kek ${organisation} ${String(backupKekGeneration)}`,
         context(keyId),
+        wrap,
+      ),
+    openState: ({ keyId, generation, wrap }) =>
+      store.unwrap(
+        `postseal kek ${organisation} ${String(generation)}`,
+        kekContextBytes(keyStateContext(organisation, keyId, generation)),
         wrap,
       ),
     close: () => store.close(),

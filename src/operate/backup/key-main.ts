@@ -9,12 +9,13 @@ import type { BackupKeyPlace, KeyQuestion, KeyReply } from './key-messages.ts';
 let keys: BackupKeys | undefined;
 
 async function openPlace(place: BackupKeyPlace): Promise<void> {
-  const { organisation, folder, store, first } = place;
+  const { organisation, folder, store, first, role = 'backup' } = place;
   const opened = await openKeyStore(store, {
     folder,
     organisationId: organisation,
-    role: 'backup',
-    first,
+    role,
+    // Whoever reads a key state sets nothing up.
+    first: first && role === 'backup',
   });
   keys = createBackupKeys(opened, organisation as OrganisationId);
 }
@@ -22,7 +23,10 @@ async function openPlace(place: BackupKeyPlace): Promise<void> {
 function answer(question: KeyQuestion): Promise<unknown> {
   if (question.ask === 'place') return openPlace(question.place);
   if (keys === undefined) throw new PostsealError('key.unavailable', { reason: 'not open' });
-  return question.ask === 'make' ? keys.make() : keys.open(question.keyId, question.wrap);
+  if (question.ask === 'make') return keys.make();
+  return question.ask === 'open'
+    ? keys.open(question.keyId, question.wrap)
+    : keys.openState(question);
 }
 
 function reply(message: KeyReply): void {

@@ -69,6 +69,8 @@ export async function openBackupKeys(place: BackupKeyPlace): Promise<BackupKeys>
   return {
     make: async () => (await child.ask({ ask: 'make' })) as BackupKey,
     open: async (keyId, wrap) => (await child.ask({ ask: 'open', keyId, wrap })) as Uint8Array,
+    openState: async ({ keyId, generation, wrap }) =>
+      (await child.ask({ ask: 'open-state', keyId, generation, wrap })) as Uint8Array,
     close: () => child.end(),
   };
 }

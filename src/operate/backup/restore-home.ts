@@ -26,8 +26,8 @@ export interface RestoreOptions {
   readonly openStore: (root: string) => BodyStore;
   /** Called with the recovered database before it is looked at: brings its schema to this version. */
   readonly migrate: (url: string) => Promise<unknown>;
-  /** Called with the recovered database, before it is stopped, with what was found. */
-  readonly onRecovered: (database: Database, report: RestoreReport) => Promise<void>;
+  /** Called with the recovered database, before it is stopped, with what was found; answers with what it adds. */
+  readonly onRecovered: (database: Database, report: RestoreReport) => Promise<RestoreReport>;
   readonly onProgress: (done: number, total: number) => void;
 }
 
@@ -47,6 +47,12 @@ export interface RestoreReport {
   /** The newest checkpoint in the whole backup; with a point in time the ledger may be behind it. */
   readonly newestCheckpoint: number;
   readonly findings: readonly SetDamage[];
+  /** The key state that was put in: its full file, and what it told to be erased once more. */
+  readonly keyState?: {
+    readonly file: string;
+    readonly takenAt: string;
+    readonly erased: number;
+  };
 }
 
 /**
@@ -134,8 +140,7 @@ async function recover(
     });
     try {
       const report = reportOf(await prove(options, database));
-      await options.onRecovered(database, report);
-      return report;
+      return await options.onRecovered(database, report);
     } finally {
       await database.close();
     }

@@ -22,9 +22,18 @@ import {
   openBodyMap,
 } from '../../vault/formats/body-index.ts';
 import { formatFailure } from '../../vault/formats/failure.ts';
+import { keyStateHeadBytesMax } from '../../vault/formats/key-state-file.ts';
 import type { BackupKeys } from './backup-keys.ts';
 
 const sliceBytes = 1_048_576;
+const headBytesMax = Math.max(backupHeadBytesMax, keyStateHeadBytesMax);
+
+/** What the start of a file says; its key is asked for when the name is right. */
+export type HeadReader = (start: Uint8Array) => {
+  readonly fileId: string;
+  readonly length: number;
+  readonly dek: () => Promise<Uint8Array>;
+};
 
 /** The keys of files by their head; a backup key is asked for once. */
 export interface FileKeys {
@@ -77,9 +86,18 @@ export class SealedReader {
 
   /** @throws IntegrityError with the file as `place`. */
   static async open(path: string, kind: BackupKind, keys: FileKeys): Promise<SealedReader> {
+    return SealedReader.openWith(path, (start) => {
+      const head = decodeBackupHead(start);
+      if (head.kind !== kind) throw formatFailure('backup', 'identity', 'another file');
+      return { fileId: head.fileId, length: head.length, dek: () => keys.of(head) };
+    });
+  }
+
+  /** A file with another head than that of backups. */
+  static async openWith(path: string, headOf: HeadReader): Promise<SealedReader> {
     const file = await openThere(path);
     try {
-      return await at(path, () => SealedReader.#openFile(file, path, kind, keys));
+      return await at(path, () => SealedReader.#openFile(file, path, headOf));
     } catch (error) {
       await file.close();
       throw error;
@@ -89,19 +107,15 @@ export class SealedReader {
   static async #openFile(
     file: FileHandle,
     path: string,
-    kind: BackupKind,
-    keys: FileKeys,
+    headOf: HeadReader,
   ): Promise<SealedReader> {
     const { size } = await file.stat();
-    const start = await readAt(file, 0, Math.min(size, backupHeadBytesMax));
-    const head = decodeBackupHead(start);
-    const named = /([0-9a-f-]{36})\.(?:set|obj)$/.exec(path)?.[1];
-    if (head.kind !== kind || head.fileId !== named) {
-      throw formatFailure('backup', 'identity', 'another file');
-    }
+    const head = headOf(await readAt(file, 0, Math.min(size, headBytesMax)));
+    const named = /([0-9a-f-]{36})\.(?:set|obj|keys)$/.exec(path)?.[1];
+    if (head.fileId !== named) throw formatFailure('backup', 'identity', 'another file');
     const bodyLength = size - head.length - backupDigestBytes;
     if (bodyLength < bodyHeaderBytes) throw formatFailure('backup', 'format', 'length');
-    const dek = await keys.of(head);
+    const dek = await head.dek();
     try {
       const first = await readAt(file, head.length, bodyHeaderBytes);
       const last = await readAt(file, head.length + bodyLength - 4, 4);

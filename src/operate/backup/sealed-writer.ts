@@ -22,6 +22,12 @@ export interface SealedPlace {
   readonly pathOf: (fileId: string) => string;
 }
 
+export interface SealedHead {
+  readonly bytes: Uint8Array;
+  /** Of the body. */
+  readonly dek: Uint8Array;
+}
+
 export class SealedWriter {
   readonly id: string;
   readonly #path: string;
@@ -38,21 +44,30 @@ export class SealedWriter {
   }
 
   /** @throws PostsealError `backup.target-failed`, here and from every method. */
-  static async create(place: SealedPlace): Promise<SealedWriter> {
+  static create({ kind, organisation, key, pathOf }: SealedPlace): Promise<SealedWriter> {
+    return SealedWriter.createWith(pathOf, (id) => {
+      const head = {
+        ...{ kind, fileId: id, organisationId: organisation, keyId: key.id },
+        wrap: key.wrap,
+      };
+      return { bytes: encodeBackupHead(head), dek: backupFileKey(key.key, head) };
+    });
+  }
+
+  /** A file with another head than that of backups. */
+  static async createWith(
+    pathOf: SealedPlace['pathOf'],
+    headOf: (fileId: string) => SealedHead,
+  ): Promise<SealedWriter> {
     const id = uuidV4(randomBytes(16));
-    const { kind, organisation, key } = place;
-    const head = {
-      ...{ kind, fileId: id, organisationId: organisation, keyId: key.id },
-      wrap: key.wrap,
-    };
-    const path = place.pathOf(id);
-    const dek = backupFileKey(key.key, head);
+    const path = pathOf(id);
+    const { bytes, dek } = headOf(id);
     const file = await onTarget(async () => {
       await ensureFolderOf(path);
       return open(`${path}.new`, 'wx', 0o600);
     });
     const writer = new SealedWriter(id, path, file, createBodySealer(dek, id));
-    await writer.#orAbandon(() => writer.#put([encodeBackupHead(head)]));
+    await writer.#orAbandon(() => writer.#put([bytes]));
     return writer;
   }
 

@@ -5,9 +5,23 @@ import { PostsealError } from '../../kernel/errors.ts';
 
 const setFile = /^\d{8}T\d{9}Z-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.set$/;
 
+const keysFile = /^\d{8}T\d{9}Z-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.keys$/;
+
 export function setPath(target: string, set: string, createdAt: Date): string {
-  const stamp = createdAt.toISOString().replace(/[-:.]/g, '');
-  return join(target, 'sets', `${stamp}-${set}.set`);
+  return stampedPath(join(target, 'sets'), createdAt, `${set}.set`);
+}
+
+/** The order of such names is that of their times. */
+export function stampedPath(folder: string, at: Date, name: string): string {
+  return join(folder, `${at.toISOString().replace(/[-:.]/g, '')}-${name}`);
+}
+
+/** When a set was begun, by its name; undefined for another file. */
+export function stampOf(path: string): Date | undefined {
+  const stamp = /(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z-[^/]*$/.exec(path);
+  if (stamp === null) return undefined;
+  const [, year, month, day, hour, minute, second, ms] = stamp;
+  return new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}.${ms}Z`);
 }
 
 export function objectPath(target: string, object: string): string {
@@ -20,14 +34,22 @@ export interface SetFile {
 }
 
 /** Set files by name, which is the order of their making. Empty where there is no such folder. */
-export async function listSetFiles(target: string): Promise<readonly SetFile[]> {
-  const folder = join(target, 'sets');
+export function listSetFiles(target: string): Promise<readonly SetFile[]> {
+  return listFiles(join(target, 'sets'), setFile);
+}
+
+/** Files of the key state by name, which is the order of their making. */
+export function listKeyFiles(target: string): Promise<readonly SetFile[]> {
+  return listFiles(join(target, 'keys'), keysFile);
+}
+
+async function listFiles(folder: string, pattern: RegExp): Promise<readonly SetFile[]> {
   const names = await readdir(folder).catch((error: unknown) => {
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
     return targetFailed(error);
   });
   return names.sort().flatMap((name) => {
-    const set = setFile.exec(name)?.[1];
+    const set = pattern.exec(name)?.[1];
     return set === undefined ? [] : [{ set, path: join(folder, name) }];
   });
 }

@@ -92,6 +92,8 @@ export interface BackupConfig {
   readonly directory: string | undefined;
   /** How far behind the backup may be. */
   readonly shipSeconds: number;
+  /** How far behind the backup of the key state may be. */
+  readonly keyStateSeconds: number;
 }
 
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const;

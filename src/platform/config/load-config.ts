@@ -72,7 +72,7 @@ interface RawConfig {
   readonly bodies: RawBodies;
   readonly keyService: Config['keyService'];
   readonly generations: Config['generations'];
-  readonly backup: { readonly directory?: string; readonly shipSeconds: number };
+  readonly backup: Omit<Config['backup'], 'directory'> & { readonly directory?: string };
   readonly log: { readonly level: LogLevel };
 }
 
@@ -160,7 +160,7 @@ function complete(
     bodies: completeBodies(raw.bodies, secretAt),
     keyService: raw.keyService,
     generations: raw.generations,
-    backup: { directory, shipSeconds: raw.backup.shipSeconds },
+    backup: { ...raw.backup, directory },
     log: raw.log,
   };
 }

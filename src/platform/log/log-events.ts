@@ -15,6 +15,7 @@ export const logEvents = {
   'bodies.store.away': 'The object store does not answer; new bodies are refused until it does.',
   'bodies.store.back': 'The object store answers again.',
   'backup.ship.failed': 'What is new did not get into the backup; it is tried again.',
+  'backup.key-state.failed': 'The key state did not get into the backup; it is tried again.',
   'config.file.loaded': 'The configuration was loaded.',
   'imap.command.failed': 'An IMAP command ended in an unexpected error.',
   'imap.connection.error': 'An IMAP connection broke.',

@@ -28,6 +28,8 @@ export type GenerationStep =
   | { readonly do: 'bury'; readonly generation: number; readonly lease: StepLease }
   /** Destroys the KEK of a generation whose destruction is decided and under which nothing is left. */
   | { readonly do: 'destroy'; readonly generation: number; readonly lease: StepLease }
+  /** Makes a key for files of the key state, under the live generation (docs/formats/key-state.md). */
+  | { readonly do: 'state-key' }
   /** Drops what the service has in memory of these custodians. */
   | { readonly do: 'forget'; readonly custodians: readonly CustodianId[] };
 
@@ -37,7 +39,17 @@ export interface GenerationAnswers {
   readonly prove: Proved;
   readonly bury: { readonly ended: number };
   readonly destroy: object;
+  readonly 'state-key': WrappedStateKey;
   readonly forget: object;
+}
+
+/** A fresh key that opens nothing of the archive: under it wraps are sealed once more. */
+export interface WrappedStateKey {
+  readonly keyId: string;
+  readonly generation: number;
+  /** Base64: 32 bytes, and their wrap under the KEK of the generation. */
+  readonly key: string;
+  readonly wrap: string;
 }
 
 export interface Proved extends Pick<Moved, 'failed' | 'next'> {

@@ -1,12 +1,18 @@
 // The key service's part of a switch of key generations: makes the next KEK inside the token, and moves
 // custodians under it in small batches. Each batch is one transaction with its events; whatever was committed
 // stays, and a repeated step goes on behind it. Keys are open only within one batch.
+import { randomBytes } from 'node:crypto';
 import { PostsealError } from '../../kernel/errors.ts';
 import type { CustodianId, EventId } from '../../kernel/ids.ts';
 import { type EventDraft, systemActor } from '../../ledger/event/draft.ts';
 import { readEvents, withEvents } from '../../ledger/event/inbox.store.ts';
 import { assertLease } from '../../platform/jobs/lease.store.ts';
-import type { GenerationAnswers, GenerationStep, Moved } from '../keys/generation-steps.ts';
+import type {
+  GenerationAnswers,
+  GenerationStep,
+  Moved,
+  WrappedStateKey,
+} from '../keys/generation-steps.ts';
 import { grantAgeMsMax, grantAheadMsMax } from '../keys/grant-rules.ts';
 import { bury, destroy, prove } from './end-generation.ts';
 import {
@@ -25,7 +31,7 @@ import {
 } from './key-rows.store.ts';
 import type { KeyTree } from './key-tree.ts';
 import { type CustodianMove, planMove } from './move-custodian.ts';
-import { keysOfNewGeneration, type RootDeps, type RootKeys } from './root-keys.ts';
+import { keysOfNewGeneration, newKeyId, type RootDeps, type RootKeys } from './root-keys.ts';
 
 export interface GenerationsDeps extends RootDeps {
   readonly root: RootKeys;
@@ -48,6 +54,7 @@ const steps: {
   prove: (deps, step) => deps.tree.alone(() => prove(deps, step)),
   bury: (deps, step) => deps.tree.alone(() => bury(deps, step)),
   destroy: (deps, step) => deps.tree.alone(() => destroy(deps, step)),
+  'state-key': stateKey,
   forget: ({ tree }, { custodians }) => {
     tree.forget(new Set(custodians));
     return Promise.resolve({});
@@ -128,6 +135,20 @@ async function requireOrder(deps: GenerationsDeps, order: EventId): Promise<void
   const age = deps.now() - event.at;
   if (!(age <= grantAgeMsMax && -age <= grantAheadMsMax)) {
     throw new PostsealError('key.refused', { reason: 'expired' });
+  }
+}
+
+async function stateKey({ root, organisation }: GenerationsDeps): Promise<WrappedStateKey> {
+  // Under the live generation of the tables: a file under an older one would end with that.
+  await root.refresh();
+  const key = randomBytes(32);
+  try {
+    const fresh = { id: newKeyId(), version: 1, key };
+    const { keyId, generation, wrap } = await root.wrap('key-state', organisation, fresh);
+    if (wrap === undefined) throw new PostsealError('internal');
+    return { keyId, generation, key: key.toString('base64'), wrap: wrap.toString('base64') };
+  } finally {
+    key.fill(0);
   }
 }
 

@@ -72,6 +72,7 @@ describe('known answers', () => {
       const context = kekContextBytes(backupKeyContext(organisationId, keyId));
       return Promise.resolve().then(() => openWithKek(hex(kek), context, wrap));
     },
+    openState: () => Promise.reject(new Error('no key state here')),
     close: () => Promise.resolve(),
   });
 

@@ -13,6 +13,11 @@ export const backupFragment: ConfigFragment = {
       1,
       60,
     ),
+    keyStateSeconds: whole(
+      'Seconds after which changed keys are in the backup of the key state.',
+      1,
+      3600,
+    ),
   }),
-  defaults: { shipSeconds: 30 },
+  defaults: { shipSeconds: 30, keyStateSeconds: 300 },
 };
