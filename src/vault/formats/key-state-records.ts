@@ -138,7 +138,7 @@ interface LooseCodec {
   write(value: unknown): Uint8Array;
   read(bytes: Uint8Array, at: number): readonly [value: unknown, next: number];
 }
-const codecOf = (kind: FieldKind): LooseCodec => fieldCodecs[kind] as unknown as LooseCodec;
+const codecOf = (kind: FieldKind): LooseCodec => fieldCodecs[kind];
 const kindsByCode = new Map<number, RecordKind>(
   (Object.keys(recordKinds) as RecordKind[]).map((kind) => [recordKinds[kind].code, kind]),
 );
