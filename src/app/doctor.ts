@@ -8,7 +8,7 @@ import { type Database, openDatabase } from '../platform/postgres/database.ts';
 import { createKeyClient } from '../vault/keys/client.ts';
 import type { KeyStatus } from '../vault/keys/types.ts';
 import { runningDatabaseUrl } from './home-database.ts';
-import { keySocketOf } from './node-context.ts';
+import { keySocketOf, remoteKeysOf } from './node-context.ts';
 import { systemClock } from './services.ts';
 
 const keyAnswerMsMax = 2_000;
@@ -30,7 +30,11 @@ async function tryDatabase(config: Config, running: boolean): Promise<Database |
 /** What the key service says of itself, or the code of why it does not answer soon; undefined where none runs. */
 async function tryKeys(config: Config, running: boolean): Promise<KeyStatus | string | undefined> {
   if (!running) return undefined;
-  const keys = createKeyClient({ socketPath: keySocketOf(config.home), timeoutMs: keyAnswerMsMax });
+  const keys = createKeyClient({
+    socketPath: keySocketOf(config.home),
+    remote: remoteKeysOf(config),
+    timeoutMs: keyAnswerMsMax,
+  });
   try {
     return await keys.status();
   } catch (error) {

@@ -64,6 +64,7 @@ export async function startKeys(
       socketPath: context.keySocket,
       store: keyStoreChoice(config),
       limits: config.keyService.limits,
+      listener: config.keyService.listen,
     },
     onTrouble(code, fields) {
       log.error('key.service.troubled', { code, ...fields });

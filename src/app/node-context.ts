@@ -4,7 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OrganisationId } from '../kernel/ids.ts';
+import type { Config } from '../platform/config/config.ts';
 import { prepareRunFolder } from '../platform/postgres/run-folder.ts';
+import type { RemoteKeys } from '../vault/keys/key-endpoint.ts';
 
 export interface NodeContext {
   readonly home: string;
@@ -13,6 +15,16 @@ export interface NodeContext {
   /** Name of this node in every leaf: random, stable over restarts, tells nothing about the machine. */
   readonly node: string;
   readonly keySocket: string;
+  /** The key service of another machine, which then goes before the socket. */
+  readonly remoteKeys?: RemoteKeys | undefined;
+}
+
+/** As the configuration says; undefined where the node runs its own key service. */
+export function remoteKeysOf({ keyService }: Config): RemoteKeys | undefined {
+  const { remote } = keyService;
+  if (remote === undefined) return undefined;
+  const { serverCa, ...rest } = remote;
+  return { ...rest, ca: serverCa };
 }
 
 /** Where the key service of a home listens. */

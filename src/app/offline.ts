@@ -8,6 +8,7 @@ export function createOffline(options: { readonly config: () => Config }): Offli
   return {
     home: () => config().home,
     serve: async () => (await import('./serve.ts')).serve(config()),
+    serveKeys: async () => (await import('./serve.ts')).serveKeys(config()),
     demo: async () => (await import('./demo.ts')).demo(),
     version: async () => (await import('./version.ts')).versions(),
     effectiveConfig: () => Promise.resolve(JSON.parse(JSON.stringify(config())) as unknown),

@@ -34,7 +34,7 @@ import { openHomeDatabase } from './home-database.ts';
 import { type LedgerWatch, watchLedger } from './ledger-watch.ts';
 import { startLedger } from './ledger-writer.ts';
 import { startKeys } from './key-child.ts';
-import { keySocketOf, type NodeContext, nodeName } from './node-context.ts';
+import { keySocketOf, type NodeContext, nodeName, remoteKeysOf } from './node-context.ts';
 import { openNodeBackups } from './node-backups.ts';
 import { openNodeKeyStates } from './node-key-states.ts';
 import { startNodeJobs } from './node-jobs.ts';
@@ -83,7 +83,11 @@ async function openContext(base: Base): Promise<NodeContext> {
     const known = await findOrganisation(database);
     const organisation = known ?? (randomUUID() as string as OrganisationId);
     const keySocket = keySocketOf(config.home);
-    const context = { home: config.home, databaseUrl, organisation, node, keySocket };
+    const remoteKeys = remoteKeysOf(config);
+    const context = {
+      ...{ home: config.home, databaseUrl, organisation, node },
+      ...{ keySocket, remoteKeys },
+    };
     await ensureOrganisation({ db: database, sealer: sealerFor(context, 'start') }, organisation);
     return context;
   } finally {
@@ -197,11 +201,17 @@ function readyLine(config: Config, workers: Workers, metrics: number | undefined
   return ['postseal ready', ...parts].join(' ');
 }
 
+/** A node that uses the key service of another machine has none. */
+async function startOwnKeys(base: Base, context: NodeContext): Promise<void> {
+  if (context.remoteKeys !== undefined) return;
+  const keys = await startKeys(base.config, context, base.log, base.alerts);
+  base.started.add('key service', () => keys.close());
+}
+
 async function startAll(base: Base): Promise<string> {
   const { config, log, alerts, started } = base;
   const context = await openContext(base);
-  const keys = await startKeys(config, context, log, alerts);
-  started.add('key service', () => keys.close());
+  await startOwnKeys(base, context);
   const pinned = pinKeyStore(config);
   await pinBodyStore(config);
   const ledger = await startLedger(config, context, log, alerts);

@@ -4,6 +4,7 @@ import { exitCode } from '../kernel/errors.ts';
 import type { Config } from '../platform/config/config.ts';
 import { refuseSoftwareKeys } from './key-child.ts';
 import { type Primary, startPrimary } from './primary.ts';
+import { startKeyServer } from './serve-keys.ts';
 import { createStopSignals } from './stop-signals.ts';
 
 interface Told {
@@ -33,19 +34,28 @@ function listen(): Told {
 }
 
 /** Resolves with the exit code when the server has been told to stop and has stopped. */
-export async function serve(config: Config): Promise<number> {
+export function serve(config: Config): Promise<number> {
   refuseSoftwareKeys(config);
+  return serveUntilTold(() => startPrimary(config));
+}
+
+/** The same for a key service alone. */
+export function serveKeys(config: Config): Promise<number> {
+  return serveUntilTold(() => startKeyServer(config));
+}
+
+async function serveUntilTold(start: () => Promise<Primary>): Promise<number> {
   // Taken before anything starts, so that a signal during the start is not lost.
   const told = listen();
-  const primary = await startPrimary(config).catch((error: unknown) => {
+  const started = await start().catch((error: unknown) => {
     // Ctrl-C reaches the workers too, and one that dies young fails the start: that is the stop.
     if (told.isTold()) return undefined;
     throw error;
   });
-  if (primary === undefined) return exitCode.done;
-  if (!told.isTold()) process.stdout.write(`${primary.readyLine}\n`);
+  if (started === undefined) return exitCode.done;
+  if (!told.isTold()) process.stdout.write(`${started.readyLine}\n`);
   await told.stop;
-  return stopped(primary);
+  return stopped(started);
 }
 
 /** Whatever a part that was left behind still holds open must not keep this process alive. */

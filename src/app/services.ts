@@ -186,7 +186,7 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
     name: `postseal ${name}`,
     onConnectionLost: (error) => log.warn('postgres.connection.lost', { error }),
   });
-  const keys = createKeyClient({ socketPath: context.keySocket });
+  const keys = createKeyClient({ socketPath: context.keySocket, remote: context.remoteKeys });
   const keyring = createSideKeyring(keys);
   const pseudonyms = createPseudonyms({
     database,

@@ -78,6 +78,8 @@ export interface Offline {
   home(): string;
   /** Runs the server until it is told to stop; answers the exit code. */
   serve(): Promise<number>;
+  /** Runs the key service alone, for nodes on other machines. */
+  serveKeys(): Promise<number>;
   demo(): Promise<number>;
   version(): Promise<Readonly<Record<string, string>>>;
   /** The effective configuration with secrets redacted. @throws PostsealError `config.invalid`. */

@@ -139,6 +139,12 @@ export const keyVerbs: readonly Verb[] = [
   },
   {
     noun: 'key',
+    verb: 'serve',
+    summary: 'Run the key service alone until Ctrl-C, for nodes on other machines',
+    run: async ({ offline }) => (await offline.serveKeys()) as ExitCode,
+  },
+  {
+    noun: 'key',
     verb: 'reconcile',
     summary: 'Compare the keys handed out since the last time with the ledger; exit 1 on a finding',
     run: reconcile,

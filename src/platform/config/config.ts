@@ -78,6 +78,28 @@ export interface KeysConfig {
 }
 
 export interface KeyServiceConfig {
+  /** For nodes on other machines; undefined: none. Absolute PEM paths. */
+  readonly listen:
+    | {
+        readonly host: string;
+        readonly port: number;
+        readonly certificate: string;
+        readonly key: string;
+        readonly clientCa: string;
+        readonly clients: readonly string[];
+      }
+    | undefined;
+  /** Another machine's, in place of an own one. Absolute PEM paths. */
+  readonly remote:
+    | {
+        readonly host: string;
+        readonly port: number;
+        readonly name: string;
+        readonly serverCa: string;
+        readonly certificate: string;
+        readonly key: string;
+      }
+    | undefined;
   /** Keys for one purpose. */
   readonly limits: {
     readonly sessionPerSecond: number;

@@ -13,6 +13,7 @@ import type { Config, ListenerConfig, ListenerName, LogLevel } from './config.ts
 import type { JsonValue } from './fragment.ts';
 import { keysOfHome, type NamedKeys, readHomeKeys } from './home-keys.ts';
 import { configDefaults, configSchema, overlay } from './schema.ts';
+import { checkKeyService, completeKeyService, type RawKeyService } from './key-service-choice.ts';
 import { readSecret } from './secret-source.ts';
 import type { SecretSource } from './secret-source.ts';
 import { readTokenChoice } from './token-choice.ts';
@@ -70,7 +71,7 @@ interface RawConfig {
     readonly keyfile: { readonly passphrase?: SecretSource };
   };
   readonly bodies: RawBodies;
-  readonly keyService: Config['keyService'];
+  readonly keyService: RawKeyService;
   readonly generations: Config['generations'];
   readonly backup: Omit<Config['backup'], 'directory'> & { readonly directory?: string };
   readonly log: { readonly level: LogLevel };
@@ -118,7 +119,11 @@ function crossChecks(raw: RawConfig): SchemaFinding[] {
       text: 'must be false when production is true',
     });
   }
-  return [...findings, ...checkBodies(raw.bodies, raw.production)];
+  return [
+    ...findings,
+    ...checkBodies(raw.bodies, raw.production),
+    ...checkKeyService(raw.keyService),
+  ];
 }
 
 function complete(
@@ -158,7 +163,7 @@ function complete(
     limits: raw.limits,
     keys: ofHome === undefined ? chosenKeys(raw.keys.store, keys) : keysOfHome(ofHome, keys, named),
     bodies: completeBodies(raw.bodies, secretAt),
-    keyService: raw.keyService,
+    keyService: completeKeyService(raw.keyService, (path) => resolve(folder, path)),
     generations: raw.generations,
     backup: { ...raw.backup, directory },
     log: raw.log,

@@ -7,6 +7,7 @@ import { formatFailure } from '../formats/failure.ts';
 import { wrapBytes } from '../formats/wrap.ts';
 import type { GenerationAnswers, GenerationStep } from './generation-steps.ts';
 import { KeyConnection } from './key-connection.ts';
+import type { RemoteKeys } from './key-endpoint.ts';
 import {
   ByteReader,
   ByteWriter,
@@ -20,6 +21,8 @@ import type { KeyClient, KeySlot, KeyStatus, OpenGrant, WriteKey, WriteSlot } fr
 
 export interface KeyClientOptions {
   readonly socketPath: string;
+  /** On another machine, which then goes before the socket. */
+  readonly remote?: RemoteKeys | undefined;
   /** Time of one call, waiting for a service that restarts included. */
   readonly timeoutMs?: number;
 }
@@ -28,7 +31,12 @@ const timeoutMsDefault = 10_000;
 
 /** Connects when the first call is made. */
 export function createKeyClient(options: KeyClientOptions): KeyClient {
-  const connection = new KeyConnection(options.socketPath, options.timeoutMs ?? timeoutMsDefault);
+  const { socketPath, remote, timeoutMs = timeoutMsDefault } = options;
+  const endpoint =
+    remote === undefined
+      ? ({ kind: 'socket', path: socketPath } as const)
+      : ({ kind: 'tls', ...remote } as const);
+  const connection = new KeyConnection(endpoint, timeoutMs);
   const call = (code: OperationCode, payload: ByteWriter): Promise<Buffer> =>
     connection.call(code, payload.bytes);
 

@@ -1,8 +1,9 @@
 // The socket under the client: frames out once a turn, answers in by number, a new connection when the
 // old one breaks, and a time for every call.
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { PostsealError } from '../../kernel/errors.ts';
+import { connectEndpoint, type KeyEndpoint } from './key-endpoint.ts';
 import {
   answers,
   decodeCalls,
@@ -30,7 +31,7 @@ const waitingBytesMax = 64 * 1_048_576;
 const overdueMs = 100;
 
 export class KeyConnection {
-  readonly #path: string;
+  readonly #endpoint: KeyEndpoint;
   readonly #timeoutMs: number;
   /** By call id, in the order of the calls. */
   readonly #waiting = new Map<number, Waiting>();
@@ -43,9 +44,11 @@ export class KeyConnection {
   #retry: NodeJS.Timeout | undefined;
   #overdue: NodeJS.Timeout | undefined;
   #closed = false;
+  /** Code of what the last connection failed with. */
+  #trouble: string | undefined;
 
-  constructor(path: string, timeoutMs: number) {
-    this.#path = path;
+  constructor(endpoint: KeyEndpoint, timeoutMs: number) {
+    this.#endpoint = endpoint;
     this.#timeoutMs = timeoutMs;
   }
 
@@ -119,15 +122,21 @@ export class KeyConnection {
 
   #connect(): void {
     if (this.#socket !== undefined || this.#retry !== undefined || this.#closed) return;
-    const socket = connect(this.#path);
+    let socket: Socket;
+    try {
+      socket = connectEndpoint(this.#endpoint, () => {
+        this.#connected = true;
+        this.#refer();
+        this.#flush();
+      });
+    } catch (error) {
+      // A certificate that cannot be read just now may be on its way.
+      this.#trouble = codeOf(error);
+      this.#connectLater();
+      return;
+    }
     const splitter = new FrameSplitter();
     this.#socket = socket;
-    socket.on('connect', () => {
-      this.#connected = true;
-      this.#retryMs = retryFirstMs;
-      this.#refer();
-      this.#flush();
-    });
     socket.on('data', (chunk: Buffer) => {
       try {
         for (const frame of splitter.push(chunk)) this.#receive(frame);
@@ -136,15 +145,20 @@ export class KeyConnection {
         socket.destroy();
       }
     });
-    socket.on('error', () => {
+    socket.on('error', (error) => {
+      this.#trouble = codeOf(error);
       // `close` follows; calls whose time is not up are sent again over the next connection.
     });
     socket.on('close', () => {
+      this.#trouble ??= 'closed';
       this.#lost(socket);
     });
   }
 
   #receive(frame: Buffer): void {
+    // Only now: with TLS 1.3 a service that refuses this node's certificate looks connected at first.
+    this.#trouble = undefined;
+    this.#retryMs = retryFirstMs;
     for (const { id, code, payload } of decodeCalls(frame)) {
       const waiting = this.#finish(id);
       // The caller's time was up: nobody may keep these keys.
@@ -161,6 +175,10 @@ export class KeyConnection {
     this.#connected = false;
     for (const waiting of this.#waiting.values()) waiting.sent = false;
     if (this.#closed || this.#waiting.size === 0) return;
+    this.#connectLater();
+  }
+
+  #connectLater(): void {
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.#connect();
@@ -187,7 +205,7 @@ export class KeyConnection {
     for (const { call, deadline } of this.#waiting.values()) {
       // All calls have the same time, so the first that is not over ends the search.
       if (deadline > now) return;
-      this.#finish(call.id)?.reject(unavailable('timeout'));
+      this.#finish(call.id)?.reject(unavailable('timeout', this.#trouble));
     }
   }
 
@@ -198,6 +216,13 @@ export class KeyConnection {
   }
 }
 
-function unavailable(reason: string): PostsealError {
-  return new PostsealError('key.unavailable', { reason });
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? 'unknown';
+}
+
+function unavailable(reason: string, cause?: string): PostsealError {
+  return new PostsealError('key.unavailable', {
+    reason,
+    ...(cause === undefined ? {} : { cause }),
+  });
 }

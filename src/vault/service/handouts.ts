@@ -17,6 +17,8 @@ export interface Handouts {
   refused(grant: OpenGrant, reason: string): void;
   /** More was asked for than a session (a uuid) or client may have. */
   limited(purpose: string, who: string): void;
+  /** Somebody without a certificate that counts wanted in from another machine. */
+  stranger(reason: string): void;
   /** A wrap was made anew in the slot `to` of another custodian. */
   rewrapped(from: string, to: Owned): void;
   wrapped(slots: readonly Owned[]): void;
@@ -83,6 +85,9 @@ export function createHandouts(deps: HandoutDeps): Handouts {
     },
     limited: (purpose, who) => {
       refuse(['limit', purpose, who].join(' '));
+    },
+    stranger: (reason) => {
+      refuse(['stranger', 'tls', reason].join(' '));
     },
     rewrapped: (from, to) => {
       sums.moved(from, to);

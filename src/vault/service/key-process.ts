@@ -19,6 +19,8 @@ export interface KeyProcessOptions {
 
 export interface KeyProcess {
   readonly pid: number | undefined;
+  /** Of the listener for other machines; the same after a restart unless 0 was configured. */
+  readonly port: number | undefined;
   /** Ends the service, which first writes what it owes the ledger. */
   close(): Promise<void>;
 }
@@ -30,13 +32,16 @@ const stopMsMax = 10_000;
 /** Resolves when it serves. @throws PostsealError with the code of a first start that failed. */
 export async function startKeyProcess(options: KeyProcessOptions): Promise<KeyProcess> {
   let child: ChildProcess | undefined;
+  let port: number | undefined;
   let retryMs = retryFirstMs;
   let retry: NodeJS.Timeout | undefined;
   let closing = false;
 
   const run = async (): Promise<void> => {
-    const started = await startChild(options);
+    const ready = await startChild(options);
+    const started = ready.child;
     child = started;
+    port = ready.port;
     retryMs = retryFirstMs;
     const died = (code: number | null, signal: string | null): void => {
       if (closing) return;
@@ -64,6 +69,9 @@ export async function startKeyProcess(options: KeyProcessOptions): Promise<KeyPr
     get pid() {
       return child?.pid;
     },
+    get port() {
+      return port;
+    },
     close: async () => {
       closing = true;
       clearTimeout(retry);
@@ -72,7 +80,9 @@ export async function startKeyProcess(options: KeyProcessOptions): Promise<KeyPr
   };
 }
 
-function startChild(options: KeyProcessOptions): Promise<ChildProcess> {
+function startChild(
+  options: KeyProcessOptions,
+): Promise<{ readonly child: ChildProcess; readonly port: number | undefined }> {
   const child = fork(fileURLToPath(new URL('main.ts', import.meta.url)), [], {
     execArgv: [],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -86,7 +96,7 @@ function startChild(options: KeyProcessOptions): Promise<ChildProcess> {
       fail(new PostsealError('key.unavailable', { exit: code ?? signal ?? 'unknown' }));
     });
     child.on('message', (message: FromKeyProcess) => {
-      if (message.kind === 'ready') resolve(child);
+      if (message.kind === 'ready') resolve({ child, port: message.port });
       else if (message.kind === 'failed') fail(reviveError(message.code, message.fields));
       else options.onTrouble(message.code, message.fields);
     });

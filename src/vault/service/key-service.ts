@@ -13,10 +13,11 @@ import { answerCalls } from './answer-calls.ts';
 import { runGenerationStep } from './generations.ts';
 import { createHandouts } from './handouts.ts';
 import { createKeyLimits, keyLimitsDefault, type KeyLimitRates } from './key-limits.ts';
-import { openKeySocket } from './key-socket.ts';
+import { openKeySocket, type ServeDeps } from './key-socket.ts';
+import { type KeyListener, type KeyTls, type KeyTlsDeps, openKeyTls } from './key-tls.ts';
 import { KeyTree } from './key-tree.ts';
-import { createOpenGate, type RefusalReason } from './open-gate.ts';
-import { openRootKeys } from './root-keys.ts';
+import { createOpenGate } from './open-gate.ts';
+import { openRootKeys, type RootKeys } from './root-keys.ts';
 
 export interface KeyServiceDeps {
   /** Its own small pool; 2 connections are enough. */
@@ -34,12 +35,16 @@ export interface KeyServiceDeps {
    */
   readonly onError: (error: unknown) => void;
   readonly limits?: KeyLimitRates;
+  /** For nodes on other machines; absent: none. */
+  readonly listener?: KeyListener;
   readonly custodianBytesMax?: number;
   readonly groupBytesMax?: number;
 }
 
 export interface KeyService {
   readonly socketPath: string;
+  /** Of the listener for other machines; undefined without one. */
+  readonly port: number | undefined;
   status(): Promise<KeyStatus>;
   /** Zeroes all cached keys; they load again from their wraps. */
   flush(): void;
@@ -70,21 +75,7 @@ export async function startKeyService(deps: KeyServiceDeps): Promise<KeyService>
   const handouts = createHandouts({ database, sealer, onFailure: onError });
   const limits = createKeyLimits(deps.limits ?? keyLimitsDefault, () => performance.now());
   const counts = { wraps: 0, opens: 0, refusals: 0 };
-  const status = async (): Promise<KeyStatus> => {
-    const { available, token, profile, mechanism } = await store.health();
-    return {
-      available,
-      kind: store.kind,
-      tokenClass: store.tokenClass,
-      token,
-      profile,
-      mechanism,
-      generation: root.generation,
-      custodianKeysCached: tree.custodiansCached,
-      groupKeysCached: tree.groupsCached,
-      ...counts,
-    };
-  };
+  const status = (): Promise<KeyStatus> => statusOf({ store, root, tree, counts });
   const onRefusal = createRefusalAlarm(onError);
   const { now } = deps;
   const generation = (step: GenerationStep): Promise<object> =>
@@ -102,19 +93,27 @@ export async function startKeyService(deps: KeyServiceDeps): Promise<KeyService>
     onRefusal,
     onError,
   };
-  const socket = await openKeySocket({
-    path: deps.socketPath,
-    answer: (calls, reply) => answerCalls(answerDeps, calls, reply, 'local'),
+  const serving: ServeDeps = {
+    answer: (calls, reply, client) => answerCalls(answerDeps, calls, reply, client),
     onError,
+  };
+  const socket = await openKeySocket({ ...serving, path: deps.socketPath });
+  const tls = await openListener(deps.listener, serving, (reason, error) => {
+    handouts.stranger(reason);
+    onRefusal(reason, error);
+  }).catch(async (error: unknown) => {
+    await socket.close();
+    throw error;
   });
   return {
+    port: tls?.port,
     socketPath: deps.socketPath,
     status,
     flush: () => {
       tree.flush();
     },
     close: async () => {
-      await socket.close();
+      await Promise.all([socket.close(), tls?.close()]);
       await handouts.close();
       tree.flush();
       root.close();
@@ -122,12 +121,42 @@ export async function startKeyService(deps: KeyServiceDeps): Promise<KeyService>
   };
 }
 
+async function statusOf(of: {
+  readonly store: KeyStore;
+  readonly root: RootKeys;
+  readonly tree: KeyTree;
+  readonly counts: Pick<KeyStatus, 'wraps' | 'opens' | 'refusals'>;
+}): Promise<KeyStatus> {
+  const { store, root, tree, counts } = of;
+  const { available, token, profile, mechanism } = await store.health();
+  return {
+    available,
+    kind: store.kind,
+    tokenClass: store.tokenClass,
+    token,
+    profile,
+    mechanism,
+    generation: root.generation,
+    custodianKeysCached: tree.custodiansCached,
+    groupKeysCached: tree.groupsCached,
+    ...counts,
+  };
+}
+
+async function openListener(
+  listener: KeyListener | undefined,
+  serving: ServeDeps,
+  onStranger: KeyTlsDeps['onStranger'],
+): Promise<KeyTls | undefined> {
+  return listener === undefined ? undefined : openKeyTls({ ...serving, listener, onStranger });
+}
+
 /** A node that is wrong is wrong often: one alarm a reason and second. The ledger has every refusal. */
 const alarmEveryMs = 1_000;
 
 function createRefusalAlarm(
   onError: (error: unknown) => void,
-): (reason: RefusalReason | 'limit', error: PostsealError) => void {
+): (reason: string, error: PostsealError) => void {
   const last = new Map<string, number>();
   return (reason, error) => {
     // A long read outlives its event in the ordinary course of things and records a new one.

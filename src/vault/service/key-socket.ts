@@ -11,10 +11,18 @@ export interface KeySocket {
   close(): Promise<void>;
 }
 
-export interface KeySocketDeps {
-  readonly path: string;
-  readonly answer: (calls: readonly Pending[], reply: (answer: Call) => void) => Promise<void>;
+export interface ServeDeps {
+  /** `client` is who asks, for limits: `local`, or a node by the name in its certificate. */
+  readonly answer: (
+    calls: readonly Pending[],
+    reply: (answer: Call) => void,
+    client: string,
+  ) => Promise<void>;
   readonly onError: (error: unknown) => void;
+}
+
+export interface KeySocketDeps extends ServeDeps {
+  readonly path: string;
 }
 
 /** Unsent bytes above which a connection is not read any further. */
@@ -29,7 +37,7 @@ export async function openKeySocket(deps: KeySocketDeps): Promise<KeySocket> {
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
-    serve(socket, deps);
+    serveConnection(socket, deps, 'local');
   });
   await listen(server, deps.path);
   await chmod(deps.path, 0o600);
@@ -53,7 +61,8 @@ function listen(server: Server, path: string): Promise<void> {
   });
 }
 
-function serve(socket: Socket, deps: KeySocketDeps): void {
+/** Reads calls from a connection that may ask, and answers them. */
+export function serveConnection(socket: Socket, deps: ServeDeps, client: string): void {
   const splitter = new FrameSplitter();
   const send = createSender(socket);
   socket.on('error', () => {
@@ -65,7 +74,7 @@ function serve(socket: Socket, deps: KeySocketDeps): void {
         const calls = decodeCalls(frame);
         frame.fill(0);
         const pending = calls.map((call) => ({ id: call.id, request: decodeRequest(call) }));
-        void deps.answer(pending, send).finally(() => {
+        void deps.answer(pending, send, client).finally(() => {
           for (const { payload } of calls) payload.fill(0);
         });
       }

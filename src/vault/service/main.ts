@@ -34,7 +34,12 @@ function onHung(): void {
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), lastWordsMs);
 }
 
-async function start(config: KeyProcessConfig): Promise<() => Promise<void>> {
+interface Started {
+  readonly port: number | undefined;
+  readonly close: () => Promise<void>;
+}
+
+async function start(config: KeyProcessConfig): Promise<Started> {
   const organisation = config.organisation as OrganisationId;
   const database = await openDatabase({
     url: config.databaseUrl,
@@ -57,15 +62,20 @@ async function start(config: KeyProcessConfig): Promise<() => Promise<void>> {
     clock: { now },
     random: (n) => randomBytes(n),
   });
-  const { socketPath, limits } = config;
+  const { socketPath, limits, listener } = config;
   const base = { database, store, organisation, sealer, socketPath, now, onError: trouble };
-  const deps = { ...base, ...(limits === undefined ? {} : { limits }) };
+  const deps = {
+    ...base,
+    ...(limits === undefined ? {} : { limits }),
+    ...(listener === undefined ? {} : { listener }),
+  };
   const service = await startKeyService(deps);
-  return async () => {
+  const close = async (): Promise<void> => {
     await service.close();
     await store.close();
     await database.close();
   };
+  return { port: service.port, close };
 }
 
 let stop: (() => Promise<void>) | undefined;
@@ -87,9 +97,9 @@ process.on('message', (message: ToKeyProcess) => {
     return;
   }
   start(message.config).then(
-    (stopService) => {
-      stop = stopService;
-      say({ kind: 'ready' });
+    ({ port, close }) => {
+      stop = close;
+      say({ kind: 'ready', port });
     },
     (error: unknown) => {
       const known =

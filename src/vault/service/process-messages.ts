@@ -3,6 +3,7 @@
 import type { ErrorFields } from '../../kernel/errors.ts';
 import type { KeyStoreChoice } from '../keys/open-key-store.ts';
 import type { KeyLimitRates } from './key-limits.ts';
+import type { KeyListener } from './key-tls.ts';
 
 export interface KeyProcessConfig {
   readonly databaseUrl: string;
@@ -14,13 +15,16 @@ export interface KeyProcessConfig {
   readonly socketPath: string;
   readonly store: KeyStoreChoice;
   readonly limits?: KeyLimitRates;
+  /** For nodes on other machines. */
+  readonly listener?: KeyListener | undefined;
 }
 
 export type ToKeyProcess =
   { readonly kind: 'start'; readonly config: KeyProcessConfig } | { readonly kind: 'stop' };
 
 export type FromKeyProcess =
-  | { readonly kind: 'ready' }
+  /** Serves; `port` is the listener's for other machines. */
+  | { readonly kind: 'ready'; readonly port?: number | undefined }
   /** The start failed; the process ends. */
   | { readonly kind: 'failed'; readonly code: string; readonly fields: ErrorFields }
   /** Something failed that is not a caller's fault; for log and alerts. */

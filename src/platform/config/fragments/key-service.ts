@@ -1,12 +1,46 @@
 // How much of its keys the key service gives (docs/security/key-device.md "The key service").
-import { objectOf, whole } from '../fragment.ts';
+import { objectOf, text, whole } from '../fragment.ts';
 import type { ConfigFragment } from '../fragment.ts';
 
+const namePattern =
+  '^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$';
 const most = 1_000_000_000;
 
 export const keyServiceFragment: ConfigFragment = {
   key: 'keyService',
   schema: objectOf('The key service.', {
+    listen: objectOf(
+      'Nodes on other machines reach this key service by TLS 1.3 with certificates on both sides; absent: only this machine does. All of it, or nothing.',
+      {
+        host: text('Address to listen on.'),
+        port: whole('Port; 0 picks a free one.', 0, 65_535),
+        certificate: text("PEM file of the service's certificate."),
+        key: text('PEM file of its private key.'),
+        clientCa: text("PEM file of the CA that signs nodes' certificates, and nothing else."),
+        clients: {
+          type: 'array',
+          description: "Names of nodes: DNS names, one of which a node's certificate must have.",
+          minItems: 1,
+          maxItems: 256,
+          items: { ...text('A name.'), pattern: namePattern, inWords: 'a DNS name, without *' },
+        },
+      },
+    ),
+    remote: objectOf(
+      'The key service of another machine, used in place of one of this node; absent: this node runs its own. All of it, or nothing.',
+      {
+        host: text('Its address.'),
+        port: whole('Its port.', 1, 65_535),
+        name: {
+          ...text("DNS name that the service's certificate must have."),
+          pattern: namePattern,
+          inWords: 'a DNS name, without *',
+        },
+        serverCa: text("PEM file of the CA of the service's certificate."),
+        certificate: text("PEM file of this node's certificate."),
+        key: text('PEM file of its private key.'),
+      },
+    ),
     limits: objectOf(
       'Keys that it opens or wraps in a time; what is more is refused, and an alert.',
       {
