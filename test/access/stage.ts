@@ -42,8 +42,13 @@ export interface AccessStage extends NodeServices {
   eventsOf(work: () => Promise<unknown>): Promise<LedgerEvent[]>;
 }
 
-/** Come along with the first act of a person, or with the next one after a failure. */
-const incidental: ReadonlySet<string> = new Set(['audit.void', 'key.created', 'custodian.created']);
+/** Come along with the first act of a person, with the next one after a failure, or from the key service's own count. */
+const incidental: ReadonlySet<string> = new Set([
+  'audit.void',
+  'key.created',
+  'key.opened',
+  'custodian.created',
+]);
 
 export const passwordOf = (name: string): string => `the own password of ${name}`;
 

@@ -12,7 +12,7 @@ export interface ReconcileRoutesDeps extends ReconcileDeps {
   readonly alerts: Pick<AlertBus, 'raise'>;
 }
 
-const access: readonly Role[] = ['security-admin', 'audit-admin', 'key-custodian'];
+const access: readonly Role[] = ['security-admin', 'key-custodian'];
 
 export function reconcileRoutes(deps: ReconcileRoutesDeps): readonly Route[] {
   return [
