@@ -13,6 +13,7 @@ import { KeyGenerations1763942400010 } from './0010-key-generations.ts';
 import { ApprovalDecisions1763942400011 } from './0011-approval-decisions.ts';
 import { KeyHandouts1763942400012 } from './0012-key-handouts.ts';
 import { HomeRestore1763942400013 } from './0013-home-restore.ts';
+import { SharedParts1763942400014 } from './0014-shared-parts.ts';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Ledger1763942400001,
@@ -28,4 +29,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   ApprovalDecisions1763942400011,
   KeyHandouts1763942400012,
   HomeRestore1763942400013,
+  SharedParts1763942400014,
 ];

@@ -24,9 +24,11 @@ interface Chunk {
 }
 
 export interface OpenedBody {
-  /** Octets of the message. */
+  /** Octets of what is inside. */
   readonly size: number;
-  /** The message in order; can be walked again. */
+  /** What is inside is a recipe of the message (docs/formats/recipe.md), not its octets. */
+  readonly recipe: boolean;
+  /** What is inside, in order; can be walked again. */
   chunks(): Generator<Buffer>;
   /** Zeroes the key. */
   close(): void;
@@ -34,7 +36,7 @@ export interface OpenedBody {
 
 function checkHeader(header: Buffer, content: string): void {
   if (header.toString('latin1', 0, 4) !== 'PSBD') throw refuse('magic');
-  if (header[4] !== 1) throw refuse('version');
+  if (header[4] !== 1 && header[4] !== 2) throw refuse('version');
   if (header[5] !== 1) throw refuse('suite');
   if ((header[6] ?? 2) > 1) throw refuse('codec');
   if (header[7] !== 16) throw refuse('chunk size');
@@ -116,6 +118,7 @@ export function openBody(body: ByteSource, dek: Buffer, content: string): Opened
   const [size, places] = placesOf(index, body.length, chunks.compressed);
   return {
     size,
+    recipe: header[4] === 2,
     *chunks() {
       for (const [i, { at, stored, plain }] of places.entries()) {
         yield loadBlock(chunks.open(i, false, body.read(at, stored + tagBytes)), plain, 'body');

@@ -8,7 +8,14 @@ import type { Unwrap, UnwrapRequest } from './unwrap-command.ts';
 import { nonceBytes, openXchacha } from './xchacha.ts';
 
 /** docs/formats/wrap.md "Purposes", those that lead to a message. */
-export const purposes = { custodianKey: 1, groupKey: 2, dek: 3, cell: 4, page: 5 } as const;
+export const purposes = {
+  custodianKey: 1,
+  groupKey: 2,
+  dek: 3,
+  cell: 4,
+  page: 5,
+  part: 11,
+} as const;
 
 export const keyBytes = 32;
 const wrapBytes = 78;

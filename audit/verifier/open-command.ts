@@ -18,6 +18,7 @@ import { CannotRun } from './finding.ts';
 import { openLeafKey, purposes } from './key-chain.ts';
 import { openMetadata } from './metadata.ts';
 import { openFrame, packPath } from './pack-frame.ts';
+import { openRecipe } from './recipe.ts';
 import { Refused } from './refused.ts';
 import { type Unwrap, unwrapBy } from './unwrap-command.ts';
 
@@ -185,13 +186,51 @@ function writeFile(path: string, message: OpenedBody, expected: string | undefin
   return sha256;
 }
 
-function openMessage(from: Export, values: Values, unwrap: Unwrap): void {
-  const row = chooseBody(from, values);
+/** One content of the export: its frame, its key, its body. */
+function openContent(
+  from: Export,
+  row: ExportedBody,
+  purpose: number,
+  values: Values,
+  unwrap: Unwrap,
+): OpenedBody {
   const { body, close } = findBody(row, values);
   const { group, wrap, content } = row;
-  const dek = openLeafKey(from, { group, wrap, purpose: purposes.dek, object: content }, unwrap);
-  const message = openBody(body, dek, content);
-  dek.fill(0);
+  try {
+    const dek = openLeafKey(from, { group, wrap, purpose, object: content }, unwrap);
+    const opened = openBody(body, dek, content);
+    dek.fill(0);
+    const closeBoth = (): void => {
+      opened.close();
+      close();
+    };
+    return { ...opened, close: closeBoth };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** A part of a recipe lies in a pack of its own choice, so the folder of packs is needed. */
+function openPart(from: Export, content: string, values: Values, unwrap: Unwrap): OpenedBody {
+  if (values.packs === undefined) {
+    throw new CannotRun('the message has parts in other packs: name the folder with --packs');
+  }
+  const rows = from.bodies.filter((row) => row.content === content);
+  const [row] = rows;
+  if (row === undefined || rows.length > 1) throw new Refused('export', 'identity', 'a part');
+  const part = openContent(from, row, purposes.part, values, unwrap);
+  if (part.recipe || part.size !== row.size) throw new Refused('recipe', 'identity', 'a part');
+  return part;
+}
+
+function openMessage(from: Export, values: Values, unwrap: Unwrap): void {
+  const row = chooseBody(from, values);
+  const { content } = row;
+  const opened = openContent(from, row, purposes.dek, values, unwrap);
+  const message = opened.recipe
+    ? openRecipe(opened, (part) => openPart(from, part, values, unwrap))
+    : opened;
   if (message.size !== row.size) throw new Refused('body', 'identity', 'another size');
   const expected = expectedSha256(from, content, values, unwrap);
   if (values.out === undefined) {
@@ -210,7 +249,6 @@ function openMessage(from: Export, values: Values, unwrap: Unwrap): void {
     process.stdout.write(`${values.json === true ? JSON.stringify(told, null, 2) : line}\n`);
   }
   message.close();
-  close();
 }
 
 function printMetadata(from: Export, values: Values, unwrap: Unwrap): void {

@@ -12,3 +12,5 @@ export const uidsPerEventMax = 10_000;
 export const messageBytesDefault = 52_428_800;
 /** Hash partitions of custodian-owned tables, fixed from the first migration. */
 export const custodianPartitions = 32;
+/** Parts of one message that are stored apart (docs/formats/recipe.md); a writer's choice, readers take more. */
+export const messagePartsMax = 16;

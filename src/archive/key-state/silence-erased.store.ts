@@ -17,7 +17,7 @@ export const silencedWrap: Buffer = Buffer.concat([
   Buffer.alloc(wrapBytes - 6),
 ]);
 
-// Another record of the same custodian may need the wrap.
+// Another record of the same custodian may need the wrap, or that of a part.
 const selectWraps = statement<{ custodian: string; content: string; group: number }>(
   'archive.key-state.erased-wraps',
   `SELECT DISTINCT w.custodian_id::text AS custodian, w.content_id::text AS content, w.group_no AS "group"
@@ -25,6 +25,16 @@ const selectWraps = statement<{ custodian: string; content: string; group: numbe
      JOIN public.content_wrap w USING (custodian_id, content_id)
     WHERE e.custodian_id = ANY ($1::uuid[]) AND w.wrap <> $2 AND NOT EXISTS (
       SELECT FROM public.record o WHERE o.custodian_id = w.custodian_id AND o.content_id = w.content_id
+         AND NOT EXISTS (SELECT FROM public.erased_record x
+              WHERE x.custodian_id = o.custodian_id AND x.record_id = o.record_id))
+   UNION
+   SELECT w.custodian_id::text, w.content_id::text, w.group_no
+     FROM public.erased_record e JOIN public.record r USING (custodian_id, record_id)
+     JOIN public.content c USING (dedup_domain, content_id)
+     JOIN public.content_wrap w ON w.custodian_id = e.custodian_id AND w.content_id = ANY (c.parts)
+    WHERE e.custodian_id = ANY ($1::uuid[]) AND w.wrap <> $2 AND NOT EXISTS (
+      SELECT FROM public.record o JOIN public.content a USING (dedup_domain, content_id)
+       WHERE o.custodian_id = w.custodian_id AND w.content_id = ANY (a.parts)
          AND NOT EXISTS (SELECT FROM public.erased_record x
               WHERE x.custodian_id = o.custodian_id AND x.record_id = o.record_id))`,
 );

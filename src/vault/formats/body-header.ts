@@ -6,7 +6,9 @@ import { uuidFromBytes, uuidToBytes } from '../../kernel/ids.ts';
 import { ascii, readU8 } from './binary.ts';
 import { formatFailure } from './failure.ts';
 
-export const bodyVersion = 1;
+/** What the plaintext of a body is, by its version: the octets themselves, or a recipe of them. */
+export const bodyVersions = { octets: 1, recipe: 2 } as const;
+export type BodyForm = keyof typeof bodyVersions;
 /** HKDF-SHA256 and AES-256-GCM. */
 export const bodySuite = 1;
 export const bodyHeaderBytes = 56;
@@ -23,20 +25,26 @@ export type BodyCodec = keyof typeof bodyCodecs;
 
 /** What sealing and opening of chunks needs. `chunkKey` is secret. */
 export interface BodyKeys {
+  readonly form: BodyForm;
   readonly codec: BodyCodec;
   readonly header: Uint8Array;
   readonly chunkKey: Uint8Array;
 }
 
 /** Header and keys of a new body. */
-export function startBody(dek: Uint8Array, contentId: string, codec: BodyCodec): BodyKeys {
+export function startBody(
+  dek: Uint8Array,
+  contentId: string,
+  codec: BodyCodec,
+  form: BodyForm = 'octets',
+): BodyKeys {
   const start = concatBytes([
     magic,
-    Uint8Array.of(bodyVersion, bodySuite, bodyCodecs[codec], chunkSizePower),
+    Uint8Array.of(bodyVersions[form], bodySuite, bodyCodecs[codec], chunkSizePower),
     uuidToBytes(contentId),
   ]);
   const { chunkKey, commitment } = deriveKeys(dek, start);
-  return { codec, header: concatBytes([start, commitment]), chunkKey };
+  return { form, codec, header: concatBytes([start, commitment]), chunkKey };
 }
 
 /**
@@ -52,25 +60,36 @@ export function openBodyHeader(dek: Uint8Array, contentId: string, header: Uint8
     throw formatFailure('body', 'commitment', 'key commitment');
   }
   // A copy, because the caller may reuse its read buffer.
-  return { codec: known.codec, header: header.slice(0, bodyHeaderBytes), chunkKey };
+  return {
+    form: known.form,
+    codec: known.codec,
+    header: header.slice(0, bodyHeaderBytes),
+    chunkKey,
+  };
 }
 
-/** Content id and codec of a header, without a key and unauthenticated. Throws `format`. */
-export function readBodyHeader(header: Uint8Array): { contentId: string; codec: BodyCodec } {
+/** What a header says, without a key and unauthenticated. Throws `format`. */
+export function readBodyHeader(header: Uint8Array): {
+  contentId: string;
+  codec: BodyCodec;
+  form: BodyForm;
+} {
   if (header.length < bodyHeaderBytes) throw formatFailure('body', 'format', 'length');
   if (!equalBytes(header.subarray(0, 4), magic)) throw formatFailure('body', 'format', 'magic');
-  if (readU8(header, 4) !== bodyVersion) throw formatFailure('body', 'format', 'version');
+  const form = nameOf(bodyVersions, readU8(header, 4), 'version');
   if (readU8(header, 5) !== bodySuite) throw formatFailure('body', 'format', 'suite');
   if (readU8(header, 7) !== chunkSizePower) throw formatFailure('body', 'format', 'chunk size');
-  const codec = codecOf(readU8(header, 6));
-  return { contentId: uuidFromBytes(header.subarray(8, committedBytes)), codec };
+  const codec = nameOf(bodyCodecs, readU8(header, 6), 'codec');
+  return { contentId: uuidFromBytes(header.subarray(8, committedBytes)), codec, form };
 }
 
-function codecOf(code: number): BodyCodec {
-  for (const [name, value] of Object.entries(bodyCodecs)) {
-    if (value === code) return name as BodyCodec;
-  }
-  throw formatFailure('body', 'format', 'codec');
+function nameOf<N extends string>(
+  names: Readonly<Record<N, number>>,
+  code: number,
+  what: string,
+): N {
+  for (const [name, value] of Object.entries(names)) if (value === code) return name as N;
+  throw formatFailure('body', 'format', what);
 }
 
 function deriveKeys(

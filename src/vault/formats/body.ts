@@ -4,7 +4,7 @@ import { concatBytes, type Ciphertext, type Plaintext } from '../../kernel/bytes
 import { assert } from '../../kernel/errors.ts';
 import { bodyChunkBytes } from '../../kernel/limits.ts';
 import { sealChunk } from './body-chunk.ts';
-import { startBody, type BodyCodec, type BodyKeys } from './body-header.ts';
+import { startBody, type BodyCodec, type BodyForm, type BodyKeys } from './body-header.ts';
 import { bodyPlainBytesMax, openBodyChunk, openBodyMap, sealIndex } from './body-index.ts';
 import { storeBlock } from './block.ts';
 
@@ -36,8 +36,9 @@ export function sealBody(
   contentId: string,
   bytes: Uint8Array,
   codec: BodyCodec = 'zstd',
+  form: BodyForm = 'octets',
 ): Ciphertext {
-  const keys = startBody(dek, contentId, codec);
+  const keys = startBody(dek, contentId, codec, form);
   const stored: Uint8Array[] = [];
   for (let from = 0; from < bytes.length; from += bodyChunkBytes) {
     const plain = bytes.subarray(from, from + bodyChunkBytes);
@@ -48,7 +49,7 @@ export function sealBody(
   return body;
 }
 
-/** Opens a whole body. Throws IntegrityError; see docs/formats/body.md, "Refused". */
+/** Opens a whole body to its plaintext, whatever its form. Throws IntegrityError; see docs/formats/body.md, "Refused". */
 export function openBody(dek: Uint8Array, contentId: string, body: Uint8Array): Plaintext {
   const map = openBodyMap(dek, contentId, body.length, { head: body, end: body });
   const out = new Uint8Array(map.plainLength);

@@ -24,6 +24,8 @@ export const purposes = {
   backup: 10,
   /** The key of one file of the key state, under a generation's KEK (docs/formats/key-state.md). */
   'key-state': 11,
+  /** The data key of a part that messages share (docs/formats/recipe.md), under a group key. */
+  part: 12,
 } as const;
 
 export type Purpose = keyof typeof purposes;

@@ -2,6 +2,7 @@
 // the operations that may stand behind it and the kinds of keys that they open.
 // Source of truth: docs/architecture.md §3 "Key service", §4 "Reads".
 import type { EventName } from '../../ledger/event/registry.ts';
+import { messagePartsMax } from '../../kernel/limits.ts';
 import type { GrantPurpose, WrapPurpose } from './types.ts';
 
 export interface GrantRule {
@@ -9,7 +10,7 @@ export interface GrantRule {
   readonly opens: readonly WrapPurpose[];
 }
 
-const content = ['dek', 'cell', 'page'] as const;
+const content = ['dek', 'part', 'cell', 'page'] as const;
 const reading = ['read.granted', 'metadata.read'] as const;
 
 export const grantRules: Readonly<Record<GrantPurpose, readonly GrantRule[]>> = {
@@ -37,5 +38,6 @@ export const grantRules: Readonly<Record<GrantPurpose, readonly GrantRule[]>> = 
 export const grantAgeMsMax = 10 * 60_000;
 /** How far an event may lie ahead of the service's clock. */
 export const grantAheadMsMax = 60_000;
-/** Openings of one purpose that an event over `n` messages serves: each twice, and a few. */
-export const opensPerEvent = (n: number): number => 2 * n + 16;
+/** Openings of one purpose that an event over `n` messages serves: each twice, and a few. A message has many parts. */
+export const opensPerEvent = (n: number, purpose: WrapPurpose): number =>
+  2 * n * (purpose === 'part' ? messagePartsMax : 1) + 16;

@@ -35,6 +35,7 @@ const wrapPurposes: readonly WrapPurpose[] = [
   'names',
   'side-record',
   'segment',
+  'part',
 ];
 const grantPurposes: readonly GrantPurpose[] = [
   'owner-read',

@@ -8,7 +8,7 @@ import type { Purpose } from '../formats/purposes.ts';
 /** What a wrapped key that a node may hold is for; a part of the registry of purposes. */
 export type WrapPurpose = Extract<
   Purpose,
-  'dek' | 'cell' | 'page' | 'names' | 'side-record' | 'segment'
+  'dek' | 'part' | 'cell' | 'page' | 'names' | 'side-record' | 'segment'
 >;
 
 /** Where a key hangs in the tree. A wrap opens only with the slot under which it was made. */

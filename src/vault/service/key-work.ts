@@ -19,6 +19,7 @@ import type { ParentKey, ParentKeys } from './parent-key.ts';
 /** True for purposes whose parent is the custodian key itself. */
 export const directPurposes: Readonly<Record<WrapPurpose, boolean>> = {
   dek: false,
+  part: false,
   cell: false,
   page: false,
   names: true,

@@ -116,7 +116,7 @@ function charge(
     for (const entry of entries.filter(({ event }) => opens(grant, event, purpose))) {
       const { messages } = entry.event;
       const before = entry.opened.get(purpose) ?? 0;
-      const room = messages === undefined ? left : opensPerEvent(messages) - before;
+      const room = messages === undefined ? left : opensPerEvent(messages, purpose) - before;
       const taken = Math.min(left, Math.max(0, room));
       charges.push({ entry, purpose, opened: before + taken });
       left -= taken;

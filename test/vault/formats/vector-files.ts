@@ -50,6 +50,16 @@ export interface BodyVector extends Named {
   readonly body: string;
 }
 
+export interface RecipeVector extends Named {
+  readonly dek: string;
+  readonly contentId: string;
+  readonly parts: readonly { readonly content: string; readonly octets: string }[];
+  /** Plaintext of the body, codec none; absent where the body is another one. */
+  readonly recipe?: string;
+  readonly message?: string;
+  readonly body: string;
+}
+
 export interface PackVector extends Named {
   readonly packId: string;
   readonly closed: boolean;

@@ -7,6 +7,7 @@ import struct
 from base64 import b64decode
 
 from ciphers import gcm_open, kwp_open
+from recipe import open_content
 from refusal import Refused, need
 from sealed import PURPOSES, open_body, open_cell, open_page, open_pack, open_wrap, page_ids, raw_id
 
@@ -108,13 +109,26 @@ def leaf_key(export, kek, purpose, object_id, row):
     return open_wrap(group_key, link(row, group, purpose, object_id), leaf)
 
 
-def open_message(export, kek, content_id, pack):
+def sealed_body(export, content_id, pack):
     row = only([b for b in export["bodies"] if b["content"] == content_id])
     frame = only([f for f in open_pack(row["pack"], False, pack) if f["offset"] == row["offset"]])
     body = bytes.fromhex(frame["payload"])
     need((frame["objectId"], frame["digest"], len(body)) == (content_id, row["digest"], row["length"]),
          "identity")
-    message = open_body(leaf_key(export, kek, "dek", content_id, row), content_id, body)
+    return row, body
+
+
+def open_part(export, kek, content_id, pack):
+    row, body = sealed_body(export, content_id, pack)
+    part = open_body(leaf_key(export, kek, "part", content_id, row), content_id, body)
+    need(len(part) == row["size"], "identity")
+    return part
+
+
+def open_message(export, kek, content_id, pack):
+    row, body = sealed_body(export, content_id, pack)
+    key = leaf_key(export, kek, "dek", content_id, row)
+    message = open_content(key, content_id, body, lambda part: open_part(export, kek, part, pack))
     need(len(message) == row["size"], "identity")
     return message
 

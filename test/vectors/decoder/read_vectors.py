@@ -14,6 +14,7 @@ from pathlib import Path
 
 import ledger
 from chain import kek_context, open_kek_wrap, open_key_file, open_message, open_metadata, read_export
+from recipe import open_content
 from refusal import Refused, need
 from sealed import open_body, open_cell, open_pack, open_page, open_wrap
 
@@ -23,6 +24,16 @@ unhex = bytes.fromhex
 def body_plain(v):
     pattern, length = unhex(v["plain"]["pattern"]), v["plain"]["length"]
     return (pattern * (length // len(pattern) + 1))[:length]
+
+
+def recipe_message(v, body):
+    parts = {part["content"]: unhex(part["octets"]) for part in v["parts"]}
+
+    def open_part(content):
+        need(content in parts, "identity")
+        return parts[content]
+
+    return open_content(unhex(v["dek"]), v["contentId"], body, open_part)
 
 
 def export_parts(v, data, pack):
@@ -46,6 +57,7 @@ FILES = {
                         lambda v: [(r["recordId"], unhex(r["payload"])) for r in v["records"]], {"two"}),
     "body/vectors.json": ("body", lambda v, b: open_body(unhex(v["dek"]), v["contentId"], b),
                           body_plain, {"hello", "empty", "three"}),
+    "recipe/vectors.json": ("body", recipe_message, lambda v: unhex(v["message"]), {"two"}),
     "pack/vectors.json": ("pack", lambda v, b: open_pack(v["packId"], v["closed"], b),
                           lambda v: v["frames"], {"two"}),
     "kek-wrap/vectors.json": ("blob", lambda v, b: open_kek_wrap(unhex(v["kek"]), kek_context(v), b, (1,)),

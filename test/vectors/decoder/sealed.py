@@ -12,7 +12,7 @@ from refusal import need
 from zstd import decompress
 
 PURPOSES = {"custodian-key": 1, "group-key": 2, "dek": 3, "cell": 4, "page": 5, "names": 6,
-            "side-record": 7, "segment": 8, "dedup": 9}
+            "side-record": 7, "segment": 8, "dedup": 9, "backup": 10, "key-state": 11, "part": 12}
 
 
 def raw_id(text):
@@ -80,7 +80,14 @@ def open_page(key, v, p):
 
 
 def open_body(dek, content_id, b):
-    need(len(b) >= 84 and b[:6] == b"PSBD\x01\x01" and b[6] in (0, 1) and b[7] == 16, "format")
+    """A message or part that is stored whole."""
+    need(len(b) >= 84 and b[4] != 2, "format")
+    return open_plain(dek, content_id, b)
+
+
+def open_plain(dek, content_id, b):
+    """What a body of either version holds."""
+    need(len(b) >= 84 and b[:4] == b"PSBD" and b[4] in (1, 2) and b[5] == 1 and b[6] in (0, 1) and b[7] == 16, "format")
     need(b[8:24] == raw_id(content_id), "identity")
     okm = hkdf(dek, b[:24], b"postseal/body/1", 64)
     need(hmac.compare_digest(okm[32:], b[24:56]), "commitment")
