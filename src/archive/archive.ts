@@ -9,7 +9,7 @@ import type { BodyStore } from '../vault/packs/body-store.ts';
 import type { SealPool } from '../vault/sealing/seal-pool.ts';
 import type { Committer } from './committer/types.ts';
 import { ContentChooser } from './content-chooser.ts';
-import { createContentLookup } from './content-lookup.store.ts';
+import { createContentLookup, createPartLookup } from './content-lookup.store.ts';
 import { ensureCustodianRow } from './custodians.store.ts';
 import type { ErasureTarget } from './erasure-target.ts';
 import { createMetadataRows } from './metadata-rows.store.ts';
@@ -18,7 +18,7 @@ import { Preparer } from './prepare.ts';
 import { RecordErasure } from './record-erasure.ts';
 import { RecordNumbers } from './record-numbers.store.ts';
 import { createRecordKind } from './record-part.store.ts';
-import { createContentRows } from './record-rows.store.ts';
+import { createContentRows, createPartRows } from './record-rows.store.ts';
 import { Shredder } from './shredder.ts';
 import type { Archive } from './types.ts';
 
@@ -47,7 +47,11 @@ export interface ArchiveDeps {
 /** Makes the archive; `close` it before committer, keys and store. */
 export function createArchive(deps: ArchiveDeps): Archive {
   const { db, keys, store, committer } = deps;
-  const chooser = new ContentChooser(keys, createContentLookup(db, deps.organisation));
+  const chooser = new ContentChooser(
+    keys,
+    createContentLookup(db, deps.organisation),
+    createPartLookup(db, deps.organisation),
+  );
   const kind = createRecordKind({
     sync: (place) => store.sync(place),
     chooseAgain: (draft) => chooser.chooseAgain(draft),
@@ -68,6 +72,7 @@ export function createArchive(deps: ArchiveDeps): Archive {
     keys,
     store,
     contents: createContentRows(db),
+    parts: createPartRows(db),
     metadata: createMetadataRows(db),
     monotonic: deps.monotonic,
   });

@@ -1,7 +1,5 @@
 // Reads ranges of one sealed body: header and index first, then only the chunks of the range, at most a
 // megabyte at a time. What is small is read and opened at once.
-import { createHash, hash } from 'node:crypto';
-import type { ContentId } from '../kernel/ids.ts';
 import { bodyChunkBytes } from '../kernel/limits.ts';
 import {
   bodyEndBytes,
@@ -9,8 +7,7 @@ import {
   openBodyChunk,
   openBodyMap,
 } from '../vault/formats/body-index.ts';
-import { bodyHeaderBytes } from '../vault/formats/body-header.ts';
-import { IntegrityError } from '../kernel/errors.ts';
+import { type BodyForm, bodyHeaderBytes } from '../vault/formats/body-header.ts';
 import type { BodyStore } from '../vault/packs/body-store.ts';
 import type { ContentRow } from './record-rows.store.ts';
 import type { BodyReader } from './types.ts';
@@ -20,23 +17,20 @@ type BodyMap = ReturnType<typeof openBodyMap>;
 /** Up to this many sealed octets the whole body is read at once. */
 const wholeBytes = 131_072;
 const tailBytes = 4_096;
-/** Up to this many octets all of a body is opened and compared before any of it is given. */
-const comparedBytes = 262_144;
 const stepBytes = 16 * bodyChunkBytes;
 
-export interface BodyProof {
-  /** Taken over and zeroed. */
-  readonly dek: Buffer;
-  /** SHA-256 of the bytes, of the record's own metadata; undefined for a record that has none. */
-  readonly digest: Uint8Array | undefined;
+/** A reader of a body's plaintext: the octets of a content, or a recipe of them. */
+export interface OpenedBody {
+  readonly form: BodyForm;
+  readonly reader: BodyReader;
 }
 
-/** Opens header and index. @throws IntegrityError. */
+/** Opens header and index. Takes over `dek`, which is zeroed. @throws IntegrityError. */
 export async function openBodyReader(
   store: BodyStore,
-  row: ContentRow,
-  { dek, digest }: BodyProof,
-): Promise<BodyReader> {
+  row: Pick<ContentRow, 'place' | 'contentId'>,
+  dek: Buffer,
+): Promise<OpenedBody> {
   const { place, contentId } = row;
   try {
     const whole = place.length <= wholeBytes ? await store.read(place) : undefined;
@@ -47,11 +41,7 @@ export async function openBodyReader(
     const need = bodyEndBytes(end, place.length);
     if (need > end.length) end = await read(place.length - need, place.length);
     const map = openBodyMap(dek, contentId, place.length, { head, end });
-    if (map.plainLength !== row.size) {
-      throw new IntegrityError('integrity.pack', { content: contentId, what: 'size' });
-    }
-    const proof = digest === undefined ? undefined : new OriginalCheck(contentId, digest);
-    return new RangeReader(map, read, proof);
+    return { form: map.keys.form, reader: new RangeReader(map, read) };
   } finally {
     dek.fill(0);
   }
@@ -61,19 +51,11 @@ class RangeReader implements BodyReader {
   readonly size: number;
   readonly #map: BodyMap;
   readonly #read: (from: number, to: number) => Promise<Buffer>;
-  readonly #proof: OriginalCheck | undefined;
-  /** The whole of a small body, once it was compared. */
-  #plain: Buffer | undefined;
 
-  constructor(
-    map: BodyMap,
-    read: (from: number, to: number) => Promise<Buffer>,
-    proof: OriginalCheck | undefined,
-  ) {
+  constructor(map: BodyMap, read: (from: number, to: number) => Promise<Buffer>) {
     this.size = map.plainLength;
     this.#map = map;
     this.#read = read;
-    this.#proof = proof;
   }
 
   async read(from: number, to: number): Promise<Buffer> {
@@ -84,51 +66,16 @@ class RangeReader implements BodyReader {
   }
 
   async *stream(from = 0, to = this.size): AsyncGenerator<Buffer> {
-    const start = Math.max(0, from);
     const end = Math.min(to, this.size);
-    if (this.#proof === undefined) yield* this.#range(start, end);
-    else if (this.size <= comparedBytes)
-      yield (await this.#whole(this.#proof)).subarray(start, end);
-    else if (start === 0 && end === this.size) yield* this.#compared(this.#proof);
-    else yield* this.#range(start, end);
-  }
-
-  async *#range(from: number, to: number): AsyncGenerator<Buffer> {
-    for (let at = from; at < to;) {
-      const next = Math.min(to, (Math.floor(at / stepBytes) + 1) * stepBytes);
+    for (let at = Math.max(0, from); at < end;) {
+      const next = Math.min(end, (Math.floor(at / stepBytes) + 1) * stepBytes);
       yield* await this.#step(at, next);
       at = next;
     }
   }
 
-  async #whole(proof: OriginalCheck): Promise<Buffer> {
-    if (this.#plain === undefined) {
-      const pieces: Buffer[] = [];
-      for await (const piece of this.#range(0, this.size)) pieces.push(piece);
-      const [only] = pieces;
-      const plain = pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);
-      proof.compare(hash('sha256', plain, 'buffer'));
-      this.#plain = plain;
-    }
-    return this.#plain;
-  }
-
-  /** The last piece is held back until all of them were compared: no reader has the whole of a wrong body. */
-  async *#compared(proof: OriginalCheck): AsyncGenerator<Buffer> {
-    const sum = createHash('sha256');
-    let held: Buffer | undefined;
-    for await (const piece of this.#range(0, this.size)) {
-      sum.update(piece);
-      if (held !== undefined) yield held;
-      held = piece;
-    }
-    proof.compare(sum.digest());
-    if (held !== undefined) yield held;
-  }
-
   close(): void {
     this.#map.keys.chunkKey.fill(0);
-    this.#plain = undefined;
   }
 
   async #step(from: number, to: number): Promise<Buffer[]> {
@@ -144,22 +91,5 @@ class RangeReader implements BodyReader {
       const stop = Math.min(plain.length, to - chunk.plainFrom);
       return Buffer.from(plain.buffer, plain.byteOffset + start, stop - start);
     });
-  }
-}
-
-/** Holds the bytes against the record's own metadata: whoever pointed a row elsewhere is found out. */
-class OriginalCheck {
-  readonly #contentId: ContentId;
-  readonly #digest: Uint8Array;
-
-  constructor(contentId: ContentId, digest: Uint8Array) {
-    this.#contentId = contentId;
-    this.#digest = digest;
-  }
-
-  /** @throws IntegrityError `integrity.tag`. */
-  compare(found: Buffer): void {
-    if (found.equals(this.#digest)) return;
-    throw new IntegrityError('integrity.tag', { content: this.#contentId, what: 'original' });
   }
 }

@@ -3,7 +3,14 @@
 import type { ContentId, CustodianId, RecordId, RecordNo } from '../kernel/ids.ts';
 import { recordsPerGroup } from '../kernel/limits.ts';
 import type { PackRef } from '../vault/packs/body-store.ts';
+import type { MessageRecipe } from './message-recipe.ts';
 import type { RecordSource } from './types.ts';
+
+/** A part that a recipe needs. */
+export interface PartOfBody {
+  readonly contentId: ContentId;
+  readonly tag: Buffer;
+}
 
 /** Sealed bytes of this process that wait for their content row. */
 export interface SealedBody {
@@ -13,6 +20,8 @@ export interface SealedBody {
   readonly dek: Uint8Array;
   /** True if it has a pack file of its own. */
   readonly large: boolean;
+  /** Parts of a recipe, each once; none of a body that is stored whole. */
+  readonly parts: readonly PartOfBody[];
   /** Drafts that may still commit with it. */
   readonly holders: Set<object>;
   /** Set when a row for it was committed: from then on only an existing row counts. */
@@ -33,6 +42,18 @@ export interface ChosenContent {
   /** Sealed by this process and perhaps not stored yet; undefined for a known content. */
   readonly sealed: SealedBody | undefined;
   readonly holding: Holding;
+  /** What a recipe needs and the custodian has to hold with a new wrap of it. */
+  readonly parts: readonly ChosenPart[];
+}
+
+/** A part, chosen like a content. */
+export interface ChosenPart {
+  readonly contentId: ContentId;
+  readonly sealed: SealedBody | undefined;
+  readonly holding: Holding;
+  readonly tag: Buffer;
+  /** Octets. */
+  readonly size: number;
 }
 
 export interface RecordDraft {
@@ -51,6 +72,7 @@ export interface RecordDraft {
   readonly holder: object;
   /** Seals the original (again), or gives the sealed file of a large one. */
   readonly seal: () => SealedBody;
+  readonly recipe: () => MessageRecipe | undefined;
   /** The sealed file of a large original, kept until it is known that nobody needs it. */
   readonly spare: SealedBody | undefined;
   content: ChosenContent;

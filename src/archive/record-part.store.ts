@@ -14,6 +14,7 @@ import {
 import { statement } from '../platform/postgres/statement.ts';
 import type { PackRef } from '../vault/packs/body-store.ts';
 import type { BatchTx, PartItem, PartKind } from './committer/types.ts';
+import { pairOf, storePartWraps } from './part-wraps.store.ts';
 import { groupOf, type RecordDraft, type SealedBody } from './record-draft.ts';
 import { cellRowDigest, wrapRowDigest } from './row-digest.ts';
 import type { StoredRecord } from './types.ts';
@@ -38,19 +39,35 @@ const insertContents = statement<{ content_id: string }>(
      $7::uuid[], $8::int8[], $9::int8[], $10::bytea[], $11::uuid[])
    ON CONFLICT DO NOTHING RETURNING content_id::text`,
 );
+// The same where a recipe is among them; its parts come as the text of an array. Apart, so that the plan and the
+// octets of all other batches stay what they are.
+const insertWithParts = statement<{ content_id: string }>(
+  'archive.content.insert-with-parts',
+  `INSERT INTO content (dedup_domain, content_id, dedup_tag, dedup_version, holder_id, size,
+     pack_id, pack_offset, pack_length, pack_digest, event_id, parts)
+   SELECT $1::uuid, content_id, tag, version, holder, size, pack, at, length, digest, event,
+          nullif(parts, '')::uuid[]
+     FROM unnest($2::uuid[], $3::bytea[], $4::int4[], $5::uuid[], $6::int8[], $7::uuid[], $8::int8[],
+       $9::int8[], $10::bytea[], $11::uuid[], $12::text[])
+       AS made (content_id, tag, version, holder, size, pack, at, length, digest, event, parts)
+   ON CONFLICT DO NOTHING RETURNING content_id::text`,
+);
 const insertPacks = statement(
   'archive.pack.insert',
   `INSERT INTO pack (pack_id, kind) SELECT * FROM unnest($1::uuid[], $2::text[])
    ON CONFLICT DO NOTHING`,
 );
-const addWraps = statement(
-  'archive.wrap.add',
-  `INSERT INTO content_wrap AS held
+const addWrapsText = `INSERT INTO content_wrap AS held
      (dedup_domain, custodian_id, content_id, group_no, wrap, refs, extra, digest, event_id)
    SELECT $1::uuid, * FROM unnest($2::uuid[], $3::uuid[], $4::int4[], $5::bytea[], $6::int4[],
      $7::bool[], $8::bytea[], $9::uuid[])
    ON CONFLICT (custodian_id, content_id)
-     DO UPDATE SET refs = held.refs + excluded.refs, event_id = excluded.event_id`,
+     DO UPDATE SET refs = held.refs + excluded.refs, event_id = excluded.event_id`;
+const addWraps = statement<AddedWrap>('archive.wrap.add', addWrapsText);
+// A row with no more references than were brought was made by it: the custodian did not hold the recipe before.
+const addRecipes = statement<AddedWrap>(
+  'archive.wrap.add-recipes',
+  `${addWrapsText} RETURNING held.custodian_id::text, held.content_id::text, held.refs`,
 );
 const reuseWraps = statement<{ custodian_id: string; content_id: string }>(
   'archive.wrap.reuse',
@@ -71,6 +88,12 @@ const insertCells = statement(
    SELECT * FROM unnest($1::uuid[], $2::int8[], $3::uuid[], $4::bytea[], $5::bytea[], $6::bytea[])`,
 );
 
+interface AddedWrap {
+  readonly custodian_id: string;
+  readonly content_id: string;
+  readonly refs: number;
+}
+
 type Item = PartItem<RecordDraft>;
 
 /** The kind of the record part; one for each archive. */
@@ -79,11 +102,11 @@ export function createRecordKind(deps: RecordKindDeps): PartKind<RecordDraft, St
   return {
     name: 'archive.record',
     stage: 100,
-    locks: ({ tag, content: { sealed } }) =>
-      // A body that nobody else can know yet needs no lock: inserting its row is one.
-      sealed !== undefined && sealed.holders.size === 1 && !sealed.stored
-        ? {}
-        : { contents: [tag] },
+    locks: ({ tag, content }) => {
+      const contents = content.parts.filter(needsLock).map((part) => part.tag);
+      if (needsLock(content)) contents.push(tag);
+      return contents.length === 0 ? {} : { contents };
+    },
     settle: (drafts) => Promise.all(drafts.map((draft) => durable(deps, draft))),
     apply: (tx, items) => storeRecords(tx, items, registered),
     async recover(draft, error) {
@@ -92,20 +115,29 @@ export function createRecordKind(deps: RecordKindDeps): PartKind<RecordDraft, St
       return true;
     },
     finished(draft, committed) {
-      const pack = draft.content.sealed?.place.pack;
-      if (committed && pack !== undefined) registered.add(pack);
+      for (const { sealed } of [draft.content, ...draft.content.parts]) {
+        if (committed && sealed !== undefined) registered.add(sealed.place.pack);
+      }
       deps.release(draft, committed);
     },
   };
 }
 
+/** A body that nobody else can know yet needs no lock: inserting its row is one. */
+const needsLock = ({ sealed }: { readonly sealed: SealedBody | undefined }): boolean =>
+  sealed === undefined || sealed.holders.size !== 1 || sealed.stored;
+
 async function durable(
   deps: RecordKindDeps,
-  { content: { sealed } }: RecordDraft,
+  { content }: RecordDraft,
 ): Promise<PostsealError | undefined> {
-  if (sealed === undefined || sealed.stored || sealed.large) return undefined;
+  const waits: Promise<void>[] = [];
+  for (const { sealed } of [content, ...content.parts]) {
+    if (sealed === undefined || sealed.stored || sealed.large) continue;
+    waits.push(deps.sync(sealed.place));
+  }
   try {
-    await deps.sync(sealed.place);
+    await Promise.all(waits);
     return undefined;
   } catch (error) {
     return error instanceof PostsealError ? error : new PostsealError('internal', {}, error);
@@ -119,7 +151,7 @@ async function storeRecords(
 ): Promise<readonly (StoredRecord | PostsealError)[]> {
   const bodies = newBodies(tx, items);
   // Sent in this order without waiting in between.
-  const [inserted, , , reused] = await Promise.all([
+  const [inserted, , lacking, reused] = await Promise.all([
     storeContents(tx, bodies),
     storePacks(tx, bodies, registered),
     storeWraps(tx, items, bodies),
@@ -128,19 +160,25 @@ async function storeRecords(
     storeCells(tx, items),
   ]);
   return items.map(({ input }) => {
-    const { contentId, holding } = input.content;
-    const there =
-      inserted.has(contentId) || tx.lockedContents.get(input.tag.toString('hex')) === contentId;
-    const held = holding.kind === 'wrap' || reused.has(pairOf(input.custodian, contentId));
-    if (!there || !held) return new PostsealError('store.conflict', { record: input.recordId });
-    const { custodian, recordId, recordNo, size } = input;
-    return { custodian, recordId, recordNo, size, contentId };
+    const { custodian, recordId, recordNo, size, content } = input;
+    const there = [{ ...content, tag: input.tag }, ...content.parts].every(
+      ({ contentId, tag }) =>
+        inserted.has(contentId) || tx.lockedContents.get(tag.toString('hex')) === contentId,
+    );
+    const held =
+      content.holding.kind === 'wrap' || reused.has(pairOf(custodian, content.contentId));
+    const whole = !content.parts.some(({ contentId }) => lacking.has(pairOf(custodian, contentId)));
+    if (!there || !held || !whole) return new PostsealError('store.conflict', { record: recordId });
+    return { custodian, recordId, recordNo, size, contentId: content.contentId };
   });
 }
 
 interface NewBody {
-  readonly draft: RecordDraft;
   readonly sealed: SealedBody;
+  readonly custodian: CustodianId;
+  readonly tag: Buffer;
+  readonly tagVersion: number;
+  readonly size: number;
   readonly event: EventId;
 }
 
@@ -148,12 +186,17 @@ interface NewBody {
 function newBodies(tx: BatchTx, items: readonly Item[]): ReadonlyMap<ContentId, NewBody> {
   const found: NewBody[] = [];
   for (const { input, event } of items) {
-    const { sealed } = input.content;
-    if (sealed === undefined || sealed.stored) continue;
-    if (tx.lockedContents.get(input.tag.toString('hex')) === sealed.contentId) continue;
-    found.push({ draft: input, sealed, event });
+    const { custodian, tagVersion, content } = input;
+    const own = { tag: input.tag, size: input.size, sealed: content.sealed };
+    for (const { tag, size, sealed } of content.parts.length === 0
+      ? [own]
+      : [own, ...content.parts]) {
+      if (sealed === undefined || sealed.stored) continue;
+      if (tx.lockedContents.get(tag.toString('hex')) === sealed.contentId) continue;
+      found.push({ sealed, custodian, tag, tagVersion, size, event });
+    }
   }
-  found.sort((a, b) => Buffer.compare(a.draft.tag, b.draft.tag));
+  found.sort((a, b) => Buffer.compare(a.tag, b.tag));
   const once = new Map<ContentId, NewBody>();
   for (const body of found) {
     if (!once.has(body.sealed.contentId)) once.set(body.sealed.contentId, body);
@@ -167,21 +210,27 @@ async function storeContents(
 ): Promise<ReadonlySet<string>> {
   if (bodies.size === 0) return new Set();
   const all = [...bodies.values()];
-  const rows = await insertContents.rows(tx.client, [
+  const values = [
     tx.organisation,
     uuidArray(all.map(({ sealed }) => sealed.contentId)),
-    byteaArray(all.map(({ draft }) => draft.tag)),
-    int4Array(all.map(({ draft }) => draft.tagVersion)),
-    uuidArray(all.map(({ draft }) => draft.custodian)),
-    int8Array(all.map(({ draft }) => draft.size)),
+    byteaArray(all.map(({ tag }) => tag)),
+    int4Array(all.map(({ tagVersion }) => tagVersion)),
+    uuidArray(all.map(({ custodian }) => custodian)),
+    int8Array(all.map(({ size }) => size)),
     uuidArray(all.map(({ sealed }) => sealed.place.pack)),
     int8Array(all.map(({ sealed }) => sealed.place.offset)),
     int8Array(all.map(({ sealed }) => sealed.place.length)),
     byteaArray(all.map(({ sealed }) => sealed.place.sha256)),
     uuidArray(all.map(({ event }) => event)),
-  ]);
+  ];
+  const rows = all.some(({ sealed }) => sealed.parts.length > 0)
+    ? await insertWithParts.rows(tx.client, [...values, textArray(all.map(partsText))])
+    : await insertContents.rows(tx.client, values);
   return new Set(rows.map((row) => row.content_id));
 }
+
+const partsText = ({ sealed: { parts } }: NewBody): string =>
+  parts.length === 0 ? '' : `{${parts.map(({ contentId }) => contentId).join()}}`;
 
 async function storePacks(
   tx: BatchTx,
@@ -202,8 +251,6 @@ async function storePacks(
   ]);
 }
 
-const pairOf = (custodian: CustodianId, content: ContentId): string => `${custodian} ${content}`;
-
 interface NewWrap {
   readonly draft: RecordDraft;
   readonly wrap: Uint8Array;
@@ -215,7 +262,7 @@ async function storeWraps(
   tx: BatchTx,
   items: readonly Item[],
   bodies: ReadonlyMap<ContentId, NewBody>,
-): Promise<void> {
+): Promise<ReadonlySet<string>> {
   const wraps = new Map<string, NewWrap>();
   for (const { input, event } of items) {
     const { contentId, holding } = input.content;
@@ -225,20 +272,17 @@ async function storeWraps(
     if (known === undefined) wraps.set(pair, { draft: input, wrap: holding.wrap, event, refs: 1 });
     else known.refs += 1;
   }
-  if (wraps.size === 0) return;
+  if (wraps.size === 0) return new Set();
   const all = [...wraps.values()];
-  await addWraps.run(tx.client, [
+  const holderOf = (content: ContentId): CustodianId | undefined => bodies.get(content)?.custodian;
+  const values = [
     tx.organisation,
     uuidArray(all.map(({ draft }) => draft.custodian)),
     uuidArray(all.map(({ draft }) => draft.content.contentId)),
     int4Array(all.map(({ draft }) => groupOf(draft.recordNo))),
     byteaArray(all.map(({ wrap }) => wrap)),
     int4Array(all.map(({ refs }) => refs)),
-    boolArray(
-      all.map(
-        ({ draft }) => bodies.get(draft.content.contentId)?.draft.custodian !== draft.custodian,
-      ),
-    ),
+    boolArray(all.map(({ draft }) => holderOf(draft.content.contentId) !== draft.custodian)),
     byteaArray(
       all.map(({ draft, wrap }) =>
         wrapRowDigest({
@@ -250,7 +294,17 @@ async function storeWraps(
       ),
     ),
     uuidArray(all.map(({ event }) => event)),
-  ]);
+  ];
+  if (all.every(({ draft }) => draft.content.parts.length === 0)) {
+    await addWraps.run(tx.client, values);
+    return new Set();
+  }
+  const rows = await addRecipes.rows(tx.client, values);
+  const refsOf = new Map(rows.map((row) => [`${row.custodian_id} ${row.content_id}`, row.refs]));
+  const recipes = all.filter(
+    ({ draft, refs }) => refsOf.get(pairOf(draft.custodian, draft.content.contentId)) === refs,
+  );
+  return storePartWraps(tx, recipes, holderOf);
 }
 
 async function countReuse(tx: BatchTx, items: readonly Item[]): Promise<ReadonlySet<string>> {

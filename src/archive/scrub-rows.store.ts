@@ -15,6 +15,8 @@ export interface WrapScrubRow {
   readonly group: number;
   readonly wrap: Buffer;
   readonly digest: Buffer;
+  /** Of a part that messages share. */
+  readonly part: boolean;
 }
 
 export interface CellScrubRow {
@@ -76,9 +78,10 @@ const selectWraps = statement<{
   group_no: number;
   wrap: Buffer;
   digest: Buffer;
+  part: boolean;
 }>(
   'archive.scrub.wraps',
-  `SELECT custodian_id::text, content_id::text, group_no, wrap, digest FROM content_wrap
+  `SELECT custodian_id::text, content_id::text, group_no, wrap, digest, part FROM content_wrap
     WHERE (custodian_id, content_id) > ($1::uuid, $2::uuid)
     ORDER BY content_wrap.custodian_id, content_wrap.content_id LIMIT ${String(pageRows)}`,
 );
@@ -122,10 +125,16 @@ const selectPages = statement<{
 const dangling: readonly { table: string; what: string; sql: string }[] = [
   {
     table: 'record',
-    what: 'record without wrap, or wrap with a wrong count',
+    what: 'record or recipe without wrap, or wrap with a wrong count',
     sql: `SELECT coalesce(r.custodian_id, w.custodian_id)::text AS custodian,
                  coalesce(r.content_id, w.content_id)::text AS object
-            FROM (SELECT custodian_id, content_id, count(*) AS n FROM record GROUP BY 1, 2) r
+            FROM (SELECT custodian_id, content_id, count(*) AS n FROM (
+                    SELECT custodian_id, content_id FROM record
+                    UNION ALL
+                    SELECT h.custodian_id, p.part_id
+                      FROM content c JOIN content_wrap h USING (dedup_domain, content_id),
+                           unnest(c.parts) AS p (part_id)) uses
+                   GROUP BY 1, 2) r
             FULL JOIN content_wrap w
               ON w.custodian_id = r.custodian_id AND w.content_id = r.content_id
            WHERE r.n IS DISTINCT FROM w.refs`,
@@ -203,6 +212,7 @@ export async function* listWraps(db: Database): AsyncGenerator<WrapScrubRow[]> {
       group: row.group_no,
       wrap: row.wrap,
       digest: row.digest,
+      part: row.part,
     }));
   }
 }

@@ -159,7 +159,7 @@ const slotOfWrap = (row: WrapScrubRow) =>
   ({
     custodian: row.custodian,
     group: row.group,
-    purpose: 'dek',
+    purpose: row.part ? 'part' : 'dek',
     objectId: row.contentId,
   }) as const;
 

@@ -1,13 +1,13 @@
 // Destroys one record of one custodian (architecture §3): its metadata and the key of it, where that is a
-// page's by sealing the others again (docs/formats/cell.md); the content's wrap with the custodian's last record; the content's row with the last wrap. An operation of its own
+// page's by sealing the others again (docs/formats/cell.md); the content's wrap, and those of its parts, with the custodian's last record; the content's row with the last wrap. An operation of its own
 // batch; the content row is locked by its tag, so that no duplicate can be taken in at the same time.
 import { PostsealError } from '../kernel/errors.ts';
 import type { ContentId, EventId } from '../kernel/ids.ts';
-import { int8Array } from '../platform/postgres/binary-arrays.ts';
+import { int8Array, uuidArray } from '../platform/postgres/binary-arrays.ts';
 import type { Database } from '../platform/postgres/database.ts';
 import { statement } from '../platform/postgres/statement.ts';
 import type { BatchTx, PartKind } from './committer/types.ts';
-import { groupOf } from './record-draft.ts';
+import { groupOf, type PartOfBody } from './record-draft.ts';
 import { type PageSuccession, succeedPage } from './page-rows.store.ts';
 import type { RecordRef } from './types.ts';
 
@@ -15,6 +15,8 @@ export interface ShredInput {
   readonly ref: RecordRef;
   readonly contentId: ContentId;
   readonly tag: Buffer;
+  /** Of a recipe; none for a content that is stored whole. */
+  readonly parts: readonly PartOfBody[];
   /** Where the record's metadata was found. */
   metadata: ShredMetadata;
   /** Finds it again, after a fold or another shred moved it. */
@@ -32,11 +34,21 @@ export interface Shredded {
   readonly contentDestroyed: boolean;
 }
 
-const findRecord = statement<{ content_id: string; dedup_tag: Buffer }>(
+const findRecord = statement<{
+  content_id: string;
+  dedup_tag: Buffer;
+  dedup_domain: string;
+  parts: string[] | null;
+}>(
   'archive.shred.find',
-  `SELECT r.content_id::text, c.dedup_tag FROM record r
+  `SELECT r.content_id::text, r.dedup_domain::text, c.dedup_tag, c.parts::text[] FROM record r
      JOIN content c ON c.dedup_domain = r.dedup_domain AND c.content_id = r.content_id
     WHERE r.custodian_id = $1 AND r.record_id = $2 AND r.record_no = $3`,
+);
+const findParts = statement<{ content_id: string; dedup_tag: Buffer }>(
+  'archive.shred.find-parts',
+  `SELECT content_id::text, dedup_tag FROM content
+    WHERE dedup_domain = $1 AND content_id = ANY ($2::uuid[]) ORDER BY content.content_id`,
 );
 // A row that goes away carries the event of its deletion (migration 0001), so each is named first.
 const nameRecord = statement(
@@ -101,21 +113,29 @@ const markGroups = statement(
      DO UPDATE SET event_id = excluded.event_id`,
 );
 
-/** Content and dedup tag of a record; undefined if there is no such record. */
+/** Content, dedup tag and parts of a record; undefined if there is no such record. */
 export async function findShred(
   db: Database,
   ref: RecordRef,
-): Promise<Pick<ShredInput, 'contentId' | 'tag'> | undefined> {
+): Promise<Pick<ShredInput, 'contentId' | 'tag' | 'parts'> | undefined> {
   const row = await findRecord.first(db.pool, [ref.custodian, ref.recordId, ref.recordNo]);
   if (row === undefined) return undefined;
-  return { contentId: row.content_id as ContentId, tag: row.dedup_tag };
+  const found =
+    row.parts === null
+      ? []
+      : await findParts.rows(db.pool, [row.dedup_domain, uuidArray(row.parts)]);
+  const parts = found.map((part) => ({
+    contentId: part.content_id as ContentId,
+    tag: part.dedup_tag,
+  }));
+  return { contentId: row.content_id as ContentId, tag: row.dedup_tag, parts };
 }
 
 export const shredKind: PartKind<ShredInput, Shredded> = {
   name: 'archive.shred',
   stage: 900,
   exclusive: true,
-  locks: ({ tag }) => ({ contents: [tag] }),
+  locks: ({ tag, parts }) => ({ contents: [tag, ...parts.map((part) => part.tag)] }),
   apply: async (tx, items) => {
     const answers: (Shredded | PostsealError)[] = [];
     for (const { input, event } of items) answers.push(await shredOne(tx, input, event));
@@ -130,7 +150,7 @@ export const shredKind: PartKind<ShredInput, Shredded> = {
 
 async function shredOne(
   tx: BatchTx,
-  { ref, contentId, metadata }: ShredInput,
+  { ref, contentId, parts, metadata }: ShredInput,
   event: EventId,
 ): Promise<Shredded | PostsealError> {
   const { client } = tx;
@@ -142,20 +162,37 @@ async function shredOne(
   if (!(await destroyMetadata(tx, ref, metadata))) {
     return new PostsealError('store.conflict', { record: recordId });
   }
-  const held = await lockWrap.first(client, [custodian, contentId]);
-  if (held === undefined) throw new PostsealError('internal', { what: 'record without wrap' });
   const groups = new Set([groupOf(recordNo)]);
-  const wrapDestroyed = held.refs === 1;
-  if (wrapDestroyed) {
-    groups.add(held.group_no);
-    await nameWrap.run(client, [custodian, contentId, event]);
-    await deleteWrap.run(client, [custodian, contentId]);
-  } else {
-    await keepWrap.run(client, [custodian, contentId, event]);
+  const wrapDestroyed = await letWrapGo(tx, custodian, contentId, { event, groups });
+  // With the custodian's last wrap of a recipe its parts are held once less; another message keeps what it has.
+  const left: ContentId[] = [];
+  for (const part of wrapDestroyed ? parts : []) {
+    if (await letWrapGo(tx, custodian, part.contentId, { event, groups }))
+      left.push(part.contentId);
   }
   await mark(tx, ref, groups, event);
   const contentDestroyed = wrapDestroyed && (await leaveContent(tx, custodian, contentId, event));
+  for (const part of left) await leaveContent(tx, custodian, part, event);
   return { wrapDestroyed, contentDestroyed };
+}
+
+/** Counts a wrap down; with the last count it goes (true), and its group is one whose key must change. */
+async function letWrapGo(
+  { client }: BatchTx,
+  custodian: string,
+  contentId: ContentId,
+  { event, groups }: { readonly event: EventId; readonly groups: Set<number> },
+): Promise<boolean> {
+  const held = await lockWrap.first(client, [custodian, contentId]);
+  if (held === undefined) throw new PostsealError('internal', { what: 'record without wrap' });
+  if (held.refs > 1) {
+    await keepWrap.run(client, [custodian, contentId, event]);
+    return false;
+  }
+  groups.add(held.group_no);
+  await nameWrap.run(client, [custodian, contentId, event]);
+  await deleteWrap.run(client, [custodian, contentId]);
+  return true;
 }
 
 /**

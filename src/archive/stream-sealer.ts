@@ -31,6 +31,7 @@ export class StreamSealer {
       place,
       dek: this.#dek,
       large: true,
+      parts: [],
       holders: new Set(),
       stored: false,
       discard: async () => {

@@ -1,15 +1,14 @@
 // The bytes of one message on their way in: parsed and tagged as they come; small ones are kept until
 // they are stored, large ones go into a pack file of their own at once, sealed, without plaintext spool.
-import { createHash, createHmac, type KeyObject, randomBytes, randomUUID } from 'node:crypto';
+import { createHash, createHmac, type KeyObject } from 'node:crypto';
 import { PostsealError } from '../kernel/errors.ts';
-import type { ContentId } from '../kernel/ids.ts';
 import { createMimeParser } from '../mime/parser.ts';
 import { previewOf } from '../mime/preview.ts';
 import { extractUsualHeaderLines } from '../mime/usual-fields.ts';
-import { sealBody } from '../vault/formats/body.ts';
 import type { BodyStore } from '../vault/packs/body-store.ts';
 import type { SealPool } from '../vault/sealing/seal-pool.ts';
 import { encodeMetadata } from './metadata-payload.ts';
+import { type MessageRecipe, recipeOf, sealSmall } from './message-recipe.ts';
 import type { SealedBody } from './record-draft.ts';
 import { StreamSealer } from './stream-sealer.ts';
 import type { Envelope } from './types.ts';
@@ -30,6 +29,8 @@ export interface Original {
   /** What the metadata cell of each of its records holds, without the salt of the record. */
   readonly metadata: Buffer;
   readonly seal: () => SealedBody;
+  /** How it is put together from parts; undefined for a message without a large one, and for a streamed one. */
+  readonly recipe: () => MessageRecipe | undefined;
   /** The sealed file of a large one. */
   readonly spare: SealedBody | undefined;
 }
@@ -132,6 +133,9 @@ class Intake {
       digest,
       metadata,
       seal: () => spare ?? sealSmall(store, head),
+      recipe: once(() =>
+        spare === undefined ? recipeOf(store, tagKey.key, structure, head) : undefined,
+      ),
       spare,
     };
   }
@@ -141,19 +145,8 @@ class Intake {
   }
 }
 
-/** Seals under a fresh key and a fresh id: both serve this one attempt. */
-function sealSmall(store: BodyStore, bytes: Uint8Array): SealedBody {
-  const contentId = randomUUID() as ContentId;
-  const dek = randomBytes(32);
-  const place = store.append({ objectId: contentId }, sealBody(dek, contentId, bytes));
-  return {
-    contentId,
-    place,
-    dek,
-    large: false,
-    holders: new Set(),
-    stored: false,
-    // It shares its pack; what nothing refers to is an orphan until compaction.
-    discard: () => Promise.resolve(),
-  };
+/** Worked out when it is first asked for. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }

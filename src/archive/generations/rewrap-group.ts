@@ -64,7 +64,7 @@ async function moveAll(
       const stale = await table.stale(deps.database.pool, group, after);
       const last = stale.at(-1);
       if (last === undefined) break;
-      const { opened, fresh } = await rewrapEach(deps, group, table, stale);
+      const { opened, fresh } = await rewrapEach(deps, group, stale);
       damaged += stale.length - opened.length;
       if (opened.length > 0) moved += await replace(deps, group, table, opened, fresh);
       after = last.place;
@@ -78,14 +78,13 @@ async function moveAll(
 async function rewrapEach(
   deps: RewrapDeps,
   group: ReplacedGroup,
-  table: WrapTable,
   stale: readonly StaleWrap[],
 ): Promise<{ opened: readonly StaleWrap[]; fresh: readonly Buffer[] }> {
   try {
     const { custodian } = group;
     const fresh = await deps.keys.rewrap(
-      stale.map(({ objectId, wrap }) => {
-        const to = { custodian, group: group.group, purpose: table.purpose, objectId };
+      stale.map(({ objectId, purpose, wrap }) => {
+        const to = { custodian, group: group.group, purpose, objectId };
         return { from: { ...to, wrap }, to };
       }),
     );
@@ -97,7 +96,7 @@ async function rewrapEach(
   const opened: StaleWrap[] = [];
   const fresh: Buffer[] = [];
   for (const one of stale) {
-    const answer = await rewrapEach(deps, group, table, [one]);
+    const answer = await rewrapEach(deps, group, [one]);
     opened.push(...answer.opened);
     fresh.push(...answer.fresh);
   }

@@ -22,7 +22,7 @@ const selectSamples = statement<{
      FROM (SELECT custodian_id FROM custodian WHERE custodian_id > $1
             ORDER BY custodian_id LIMIT ${String(custodiansRound)}) c
      LEFT JOIN LATERAL (SELECT group_no, content_id, wrap FROM content_wrap
-            WHERE custodian_id = c.custodian_id LIMIT 1) w ON true
+            WHERE custodian_id = c.custodian_id AND NOT part LIMIT 1) w ON true
     ORDER BY c.custodian_id`,
 );
 

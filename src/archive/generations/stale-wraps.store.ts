@@ -19,6 +19,8 @@ export interface ReplacedGroup {
 export interface StaleWrap {
   readonly objectId: string;
   readonly wrap: Buffer;
+  /** What the wrapped key is for. */
+  readonly purpose: Extract<WrapPurpose, 'dek' | 'part' | 'cell' | 'page'>;
   /** Where the next look begins. */
   readonly place: string;
   /** Digest of the row with another wrap. */
@@ -27,6 +29,7 @@ export interface StaleWrap {
 
 /** A table with wraps under group keys. */
 export interface WrapTable {
+  /** As the event of a move names it; keys of parts are among those of contents. */
   readonly purpose: Extract<WrapPurpose, 'dek' | 'cell' | 'page'>;
   /** Before the first place. */
   readonly start: (group: number) => string;
@@ -52,9 +55,9 @@ const cellRows = 128;
 const pageRows = 16;
 const groupsRound = 64;
 
-const selectWraps = statement<{ id: string; wrap: Buffer }>(
+const selectWraps = statement<{ id: string; wrap: Buffer; part: boolean }>(
   'archive.stale.wraps',
-  `SELECT w.content_id::text AS id, w.wrap FROM content_wrap w
+  `SELECT w.content_id::text AS id, w.wrap, w.part FROM content_wrap w
     WHERE w.custodian_id = $1 AND w.group_no = $2 AND ${versionOf('w.wrap')} < $3 AND w.content_id > $4::uuid
     ORDER BY w.content_id LIMIT ${String(wrapRows)}`,
 );
@@ -139,9 +142,10 @@ export const wrapTables: readonly WrapTable[] = [
     start: () => '00000000-0000-0000-0000-000000000000',
     async stale(client, { custodian, group, live }, after) {
       const rows = await selectWraps.rows(client, [custodian, group, live, after]);
-      return rows.map(({ id, wrap }) => ({
+      return rows.map(({ id, wrap, part }) => ({
         objectId: id,
         wrap,
+        purpose: part ? 'part' : 'dek',
         place: id,
         digestWith: (fresh) => wrapRowDigest({ custodian, contentId: id, group, wrap: fresh }),
       }));
@@ -157,6 +161,7 @@ export const wrapTables: readonly WrapTable[] = [
       return rows.map(({ id, no, wrap, sealed }) => ({
         objectId: id,
         wrap,
+        purpose: 'cell',
         place: no,
         digestWith: (fresh) =>
           cellRowDigest({
@@ -186,6 +191,7 @@ export const wrapTables: readonly WrapTable[] = [
       return rows.map(({ id, first, last, wrap, sealed }) => ({
         objectId: id,
         wrap,
+        purpose: 'page',
         place: first,
         digestWith: (fresh) =>
           pageRowDigest({

@@ -90,17 +90,21 @@ export function pruneHandouts(client: Queryable, through: number, days: number):
   return deleteOld.run(client, [through, days]);
 }
 
-type ContentKind = 'dek' | 'cell' | 'page';
+export type ContentKind = 'dek' | 'part' | 'cell' | 'page';
 
 /** Ids that the named messages (record_id, record_no) account for: their contents, cells, pages. */
 const accounted: Readonly<Record<ContentKind, string>> = {
   dek: `SELECT r.content_id FROM named n JOIN public.record r ON r.custodian_id = $1 AND r.record_id = n.record_id`,
+  part: `SELECT unnest(c.parts) FROM named n JOIN public.record r ON r.custodian_id = $1 AND r.record_id = n.record_id
+         JOIN public.content c ON c.dedup_domain = r.dedup_domain AND c.content_id = r.content_id`,
   cell: `SELECT n.record_id FROM named n`,
   page: `SELECT s.page_id FROM named n JOIN public.metadata_slot s ON s.custodian_id = $1 AND s.record_no = n.record_no`,
 };
 /** Those of the ids `o.id` that the tables still know. */
 const known: Readonly<Record<ContentKind, string>> = {
   dek: `SELECT r.content_id AS id FROM public.record r WHERE r.custodian_id = $1 AND r.content_id = ANY ($2::uuid[])`,
+  part: `SELECT w.content_id AS id FROM public.content_wrap w
+          WHERE w.custodian_id = $1 AND w.part AND w.content_id = ANY ($2::uuid[])`,
   cell: `SELECT r.record_id AS id FROM public.record r WHERE r.custodian_id = $1 AND r.record_id = ANY ($2::uuid[])`,
   page: `SELECT s.page_id AS id FROM public.metadata_slot s WHERE s.custodian_id = $1 AND s.page_id = ANY ($2::uuid[])`,
 };
@@ -120,6 +124,7 @@ const others = (kind: ContentKind, uids: string) =>
 const inRanges = ` JOIN unnest($4::int8[], $5::int8[]) AS u (low, high) ON m.uid BETWEEN u.low AND u.high`;
 const othersThan = {
   dek: { uids: others('dek', inRanges), mailbox: others('dek', '') },
+  part: { uids: others('part', inRanges), mailbox: others('part', '') },
   cell: { uids: others('cell', inRanges), mailbox: others('cell', '') },
   page: { uids: others('page', inRanges), mailbox: others('page', '') },
 } as const;
@@ -128,7 +133,14 @@ const selectKnown = (kind: ContentKind) =>
     `operate.handout.known-${kind}`,
     `SELECT DISTINCT k.id FROM (${known[kind]}) k`,
   );
-const knownOf = { dek: selectKnown('dek'), cell: selectKnown('cell'), page: selectKnown('page') };
+const knownOf = {
+  dek: selectKnown('dek'),
+  part: selectKnown('part'),
+  cell: selectKnown('cell'),
+  page: selectKnown('page'),
+};
+
+export const isContentKind = (kind: string): kind is ContentKind => Object.hasOwn(knownOf, kind);
 
 export interface AskedFor {
   readonly custodian: string;

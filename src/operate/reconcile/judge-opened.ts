@@ -8,7 +8,13 @@ import { grantRules, opensPerEvent } from '../../vault/keys/grant-rules.ts';
 import type { GrantPurpose, WrapPurpose } from '../../vault/keys/types.ts';
 import { type GrantedEvent, parseGrantedEvent } from '../../vault/service/granted-event.ts';
 import type { Finding, FindingReason } from './finding.ts';
-import { erasedSince, type HandedOut, notAskedFor, stillKnown } from './handout-list.store.ts';
+import {
+  erasedSince,
+  type HandedOut,
+  isContentKind,
+  notAskedFor,
+  stillKnown,
+} from './handout-list.store.ts';
 
 /** The part of an event that says what it is about. */
 interface Scope {
@@ -41,7 +47,7 @@ export async function judgeOpened(
     if (reason !== undefined) findings.push(findingOf(row, reason));
     if (!complete) continue;
     const name = `${row.events.join(' ')} ${row.keyKind}`;
-    const sum = sums.get(name) ?? { row, keys: 0, room: roomOf(present) };
+    const sum = sums.get(name) ?? { row, keys: 0, room: roomOf(present, row.keyKind) };
     sums.set(name, { ...sum, keys: sum.keys + row.keys });
   }
   for (const { row, keys, room } of sums.values()) {
@@ -55,9 +61,10 @@ export function findingOf(row: HandedOut, reason: FindingReason): Finding {
   return { reason, kind, keyKind, custodian, keys, event: events[0] };
 }
 
-function roomOf(scopes: readonly Scope[]): number {
+function roomOf(scopes: readonly Scope[], keyKind: string): number {
   return scopes.reduce(
-    (sum, { messages }) => sum + (messages === undefined ? Infinity : opensPerEvent(messages)),
+    (sum, { messages }) =>
+      sum + (messages === undefined ? Infinity : opensPerEvent(messages, keyKind as WrapPurpose)),
     0,
   );
 }
@@ -71,8 +78,8 @@ async function reasonOf(
   if (fitting.length === 0) return 'operation';
   const own = fitting.filter(({ event }) => event.custodians.has(row.custodian));
   if (own.length === 0) return 'custodian';
-  if (row.keyKind !== 'dek' && row.keyKind !== 'cell' && row.keyKind !== 'page') return undefined;
   const { custodian, keyKind } = row;
+  if (!isContentKind(keyKind)) return undefined;
   let left: readonly string[] = [...new Set(row.objects)];
   for (const { mailbox, uids } of own) {
     // An event of maintenance is about a custodian, not about what somebody sees in a mailbox.

@@ -1,8 +1,10 @@
 // Whether what the key service did without an event was followed by one. Wrapping, moving a wrap and giving a
 // write key need none beforehand; a sound node does them for something that it then writes, with its event.
 // A node that fails in between tries again, so that a custodian without any event stands out.
+import { messagePartsMax } from '../../kernel/limits.ts';
 import type { Queryable } from '../../platform/postgres/statement.ts';
 import { opensPerEvent } from '../../vault/keys/grant-rules.ts';
+import type { WrapPurpose } from '../../vault/keys/types.ts';
 import type { Finding } from './finding.ts';
 import {
   erasedSince,
@@ -31,7 +33,8 @@ export async function judgeUnasked(
   for (const sum of summed(rows.filter(({ kind }) => kind === 'wrapped'))) {
     const known = await eventsForWraps(client, sum);
     if (known === 0) findings.push(findingOf(sum, 'no-event'));
-    else if (sum.keys > opensPerEvent(known)) findings.push(findingOf(sum, 'count'));
+    else if (sum.keys > opensPerEvent(known, sum.keyKind as WrapPurpose))
+      findings.push(findingOf(sum, 'count'));
   }
   for (const sum of summed(rows.filter(({ kind }) => kind === 'write'))) {
     // Every process takes the organisation's key when it starts; that is counted, and no more.
@@ -53,21 +56,23 @@ function summed(rows: readonly HandedOut[]): HandedOut[] {
   return [...sums.values()];
 }
 
-/** A body's wrap moves to a custodian who then has a record of it. Nothing else moves between custodians. */
+/** A body's wrap, or a part's, moves to a custodian who then has a record of it. Nothing else moves between custodians. */
 async function isMoveSound(client: Queryable, row: HandedOut): Promise<boolean> {
   const { custodian, keyKind } = row;
-  if (keyKind !== 'dek') return false;
+  if (keyKind !== 'dek' && keyKind !== 'part') return false;
   const objects = [...new Set(row.objects)];
   const held = await stillKnown(client, { custodian, keyKind, objects });
   if (held === objects.length) return true;
-  return (await erasedSince(client, custodian, row.at - beforeMs)) >= objects.length - held;
+  const perRecord = keyKind === 'part' ? messagePartsMax : 1;
+  const erased = await erasedSince(client, custodian, row.at - beforeMs);
+  return erased * perRecord >= objects.length - held;
 }
 
 /** How many records may stand behind the wraps; for pages any number, if there was reason to make one. */
 async function eventsForWraps(client: Queryable, sum: HandedOut): Promise<number> {
   const since = sum.at - beforeMs;
   const { custodian, keyKind } = sum;
-  if (keyKind === 'dek' || keyKind === 'cell') {
+  if (keyKind === 'dek' || keyKind === 'part' || keyKind === 'cell') {
     return (
       (await recordsTaken(client, custodian, since)) + (await erasedSince(client, custodian, since))
     );
