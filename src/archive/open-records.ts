@@ -51,7 +51,9 @@ export class RecordOpener {
     const proofs = this.#metadata.open(grant, refs);
     proofs.catch(() => undefined);
     const rows = await Promise.all(refs.map((ref) => this.#deps.contents.ask(ref)));
-    const parts = await Promise.all(rows.map((row) => this.#partsOf(row)));
+    // In the same turn where no message has parts: the keys then travel with those of the metadata.
+    const inParts = rows.some((row) => row !== undefined && row.parts.length > 0);
+    const parts = inParts ? await Promise.all(rows.map((row) => this.#partsOf(row))) : [];
     // Keys of messages and parts in one request, a message and its parts behind one another.
     const wanted = rows.flatMap((row, i): Wanted[] =>
       row === undefined
@@ -67,7 +69,7 @@ export class RecordOpener {
         const from = at;
         at += row === undefined ? 0 : 1 + (parts[i]?.length ?? 0);
         const take = { wanted: wanted.slice(from, at), keys: keys.slice(from, at) };
-        const whole = row !== undefined && parts[i]?.length === row.parts.length;
+        const whole = row !== undefined && (parts[i]?.length ?? 0) === row.parts.length;
         return this.#openOne(take, whole ? metadata[i] : undefined, ref);
       }),
     );
