@@ -2,7 +2,8 @@
 // and the kind; the same kinds stand in the `expect` field of test/vectors/ (docs/formats/conventions.md).
 import { IntegrityError } from '../../kernel/errors.ts';
 
-export type FormatName = 'body' | 'recipe' | 'cell' | 'page' | 'wrap' | 'pack' | 'backup' | 'key-state';
+export type FormatName =
+  'body' | 'recipe' | 'cell' | 'page' | 'wrap' | 'pack' | 'backup' | 'key-state';
 
 /**
  * `format`: not canonical bytes of this format. `commitment`: a body under another key. `tag`: an
