@@ -65,6 +65,7 @@ export function allRoutes(deps: RoutesDeps): readonly Route[] {
     ...keyRoutes({
       ...{ ...services, log, approvals, graceDays },
       beforeDestruction: keyStates === undefined ? undefined : () => keyStates.beforeDestruction(),
+      oldestBackup: keyStates === undefined ? undefined : () => keyStates.oldestDataBackup(),
     }),
     ...restoreRoutes({ ...services, approvals }),
   ];

@@ -14,6 +14,11 @@ export interface ErasureDates {
   readonly lastGeneration: number | null;
   /** Null until that generation and all before it are destroyed. */
   readonly finalAt: string | null;
+  /**
+   * The oldest data backup that is kept, if it was begun before the erasure: until it and all from before the
+   * erasure are gone, the sealed bytes are in them. Null: in no backup that this home knows of.
+   */
+  readonly ciphertextInBackupsSince: string | null;
 }
 
 interface Row {
@@ -57,9 +62,10 @@ export async function listErasures(
     readonly organisation: OrganisationId;
     readonly record?: string | undefined;
     readonly limit: number;
+    readonly oldestBackup?: Date | undefined;
   },
 ): Promise<ErasureDates[]> {
-  const { organisation, record, limit } = asked;
+  const { organisation, record, limit, oldestBackup } = asked;
   const rows = await select.rows(client, [organisation, record ?? null, limit]);
   return rows.map((row) => ({
     record: row.record_id,
@@ -68,5 +74,9 @@ export async function listErasures(
     keysReplacedAt: row.replaced_at?.toISOString() ?? null,
     lastGeneration: row.last_generation,
     finalAt: row.final_at?.toISOString() ?? null,
+    ciphertextInBackupsSince:
+      oldestBackup !== undefined && oldestBackup <= row.executed_at
+        ? oldestBackup.toISOString()
+        : null,
   }));
 }

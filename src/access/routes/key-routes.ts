@@ -33,6 +33,8 @@ export interface KeyRoutesDeps {
   readonly graceDays: number;
   /** What must be in the backup before a generation ends; undefined without one. */
   readonly beforeDestruction?: (() => Promise<void>) | undefined;
+  /** When the oldest data backup that is kept was begun. */
+  readonly oldestBackup?: (() => Promise<Date | undefined>) | undefined;
 }
 
 const wholeNumber = { type: 'string', pattern: '^[1-9]\\d{0,8}$', inWords: 'a whole number' };
@@ -94,11 +96,12 @@ function endRoutes(deps: KeyRoutesDeps): Route[] {
       summary: 'List erased records with the dates of their end: executed, keys replaced, final',
       access: ['dpo', 'records-manager', 'audit-admin', 'system-admin', 'key-custodian'],
       input: objectSchema({ record: uuidSchema, limit: pageLength }, ['record', 'limit']),
-      run: ({ input }) =>
+      run: async ({ input }) =>
         listErasures(deps.database.pool, {
           organisation: deps.organisation,
           record: input.record,
           limit: Number(input.limit ?? '100'),
+          oldestBackup: await deps.oldestBackup?.(),
         }),
     }),
   ];

@@ -161,7 +161,10 @@ export const keyVerbs: readonly Verb[] = [
     async run(call) {
       const query = { record: call.option('record'), limit: call.option('limit') };
       const rows = await call.api.call({ method: 'GET', path: '/keys/erasures', query });
-      const columns = ['record', 'custodian', 'executedAt', 'keysReplacedAt', 'finalAt'];
+      const columns = [
+        ...['record', 'custodian', 'executedAt', 'keysReplacedAt', 'finalAt'],
+        'ciphertextInBackupsSince',
+      ];
       call.out.table(rows as object[], columns);
       call.out.note(
         'final as far as this token goes: an older copy of a software token, key file or home still opens',

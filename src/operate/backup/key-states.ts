@@ -40,6 +40,8 @@ export interface KeyStates {
    * `backup.key-state` and what hinders it; then no generation may be destroyed.
    */
   beforeDestruction(): Promise<void>;
+  /** When the oldest data backup that is kept was begun. @throws PostsealError `backup.target-failed`. */
+  oldestDataBackup(): Promise<Date | undefined>;
   start(): void;
   /** Writes once more. */
   stop(): Promise<void>;
@@ -87,6 +89,11 @@ class KeyStateLine implements KeyStates {
     if ((await this.#deps.shipData()) === undefined) {
       throw new PostsealError('backup.key-state', { reason: 'no-base' });
     }
+  }
+
+  async oldestDataBackup(): Promise<Date | undefined> {
+    const [oldest] = await listSetFiles(this.#deps.target).catch(targetFailed);
+    return oldest === undefined ? undefined : stampOf(oldest.path);
   }
 
   start(): void {
@@ -212,10 +219,8 @@ class KeyStateLine implements KeyStates {
 
   /** When the oldest data backup that is kept was begun; null where nothing is known of it. */
   async #oldestData(): Promise<Date | null> {
-    const { target, knowsDataBackups } = this.#deps;
-    if (!knowsDataBackups) return null;
-    const [oldest] = await listSetFiles(target).catch(targetFailed);
-    const at = oldest === undefined ? undefined : stampOf(oldest.path);
+    if (!this.#deps.knowsDataBackups) return null;
+    const at = await this.oldestDataBackup();
     return at === undefined ? null : new Date(at.getTime() - clockMarginMs);
   }
 

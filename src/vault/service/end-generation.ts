@@ -14,6 +14,7 @@ import {
   endGeneration,
   endOrganisationWraps,
   readDestroying,
+  requireUnneeded,
   selectCustodianWraps,
   selectOrganisationWraps,
 } from './end-rows.store.ts';
@@ -117,9 +118,13 @@ export async function bury(
   await withEvents(database, sealer, [draft], async (client, [event]) => {
     if (event === undefined) throw new PostsealError('internal');
     await assertLease(client, lease.name, lease.fence);
-    await requireUnused(client, organisation, generation);
-    if (custodians.length > 0) await endCustodianWraps(client, generation, custodians, event.id);
-    else await endOrganisationWraps(client, generation, own, event.id);
+    if (custodians.length > 0) {
+      await requireUnneeded(client, generation, custodians);
+      await endCustodianWraps(client, generation, custodians, event.id);
+    } else {
+      await requireUnused(client, organisation, generation);
+      await endOrganisationWraps(client, generation, own, event.id);
+    }
   });
   return { ended: rows.length };
 }

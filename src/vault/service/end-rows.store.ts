@@ -37,6 +37,18 @@ const endWraps = statement(
      FROM unnest($3::uuid[], $4::int4[]) AS u (custodian_id, version)
     WHERE k.custodian_id = u.custodian_id AND k.version = u.version AND k.generation = $1`,
 );
+// Of these alone: counting all that hangs anywhere, for every hundred of them, would never come to an end.
+const selectNeeded = statement(
+  'vault.end.needed',
+  `SELECT FROM unnest($2::uuid[], $3::int4[]) AS u (custodian_id, version)
+    WHERE (EXISTS (SELECT FROM public.custodian_key k WHERE k.custodian_id = u.custodian_id
+                      AND k.version = u.version AND k.generation = $1 AND k.state = 'live')
+           OR EXISTS (SELECT FROM public.group_key g WHERE g.custodian_id = u.custodian_id
+                         AND g.parent_version = u.version AND g.wrap IS NOT NULL))
+      AND NOT EXISTS (SELECT FROM public.custodian_key n WHERE n.custodian_id = u.custodian_id
+                         AND n.version = u.version AND n.generation > $1 AND n.wrap IS NOT NULL)
+    LIMIT 1`,
+);
 const selectOrganisation = statement<Raw>(
   'vault.end.organisation-wraps',
   `SELECT organisation_id::text AS owner, key_id::text, version FROM public.organisation_key
@@ -75,6 +87,20 @@ export async function selectCustodianWraps(client: Queryable, asked: Asked): Pro
 export async function selectOrganisationWraps(client: Queryable, asked: Asked): Promise<Place[]> {
   const values = [asked.organisation, asked.generation, asked.limit];
   return (await selectOrganisation.rows(client, values)).map(placeOf);
+}
+
+/** Nothing needs these wraps. @throws PostsealError `key.still-needed`. */
+export async function requireUnneeded(
+  client: Queryable,
+  generation: number,
+  places: readonly Place[],
+): Promise<void> {
+  const needed = await selectNeeded.run(client, [
+    generation,
+    uuidArray(places.map(({ owner }) => owner)),
+    int4Array(places.map(({ version }) => version)),
+  ]);
+  if (needed > 0) throw new PostsealError('key.still-needed', { generation });
 }
 
 export async function endCustodianWraps(
