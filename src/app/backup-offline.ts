@@ -12,19 +12,20 @@ import { withEvents } from '../ledger/event/inbox.store.ts';
 import { openBackupKeys } from '../operate/backup/key-process.ts';
 import { insertRestore } from '../operate/backup/home-restore.store.ts';
 import { linesOf, organisationOf, reachOf, readSets } from '../operate/backup/read-sets.ts';
-import { restoreHome } from '../operate/backup/restore-home.ts';
+import { restoreHome, type RestoreReport } from '../operate/backup/restore-home.ts';
 import { refuseUsedHome } from '../operate/backup/restore-place.ts';
 import { createFileKeys, type FileKeys } from '../operate/backup/sealed-reader.ts';
 import { type BackupVerdict, verifyBackup } from '../operate/backup/verify-backup.ts';
 import { migrations } from '../../migrations/index.ts';
 import type { Config } from '../platform/config/config.ts';
+import type { Database } from '../platform/postgres/database.ts';
 import { migrate } from '../platform/postgres/data-source.ts';
 import { createPackStore } from '../vault/packs/pack-store.ts';
 import { openBodyStore } from './body-stores.ts';
 import { keyStoreChoice } from './key-child.ts';
 import { keySocketOf, nodeName } from './node-context.ts';
-import { withNewestKeys } from './restored-keys.ts';
 import { sealerFor } from './services.ts';
+import { settleRestore } from './settle-restore.ts';
 
 type OnProgress = (done: number, total: number) => void;
 
@@ -98,6 +99,8 @@ export async function restoreTo(
   from: string,
   at: Date | undefined,
   onProgress: OnProgress,
+  /** A look at the recovered database before it is stopped. */
+  look?: (database: Database, report: RestoreReport) => Promise<void>,
 ): Promise<RestoredHome> {
   const { home } = config;
   refuseUsedHome(home);
@@ -113,12 +116,12 @@ export async function restoreTo(
         return createPackStore({ root, random: randomBytes });
       },
       migrate: (url) => migrate(url, migrations),
+      settle: (database, recovered) => settleRestore({ config, target, database }, recovered),
       async onRecovered(database, report) {
         const organisation = report.organisation as OrganisationId;
         const context = { home, databaseUrl: '', organisation, node: nodeName(home) };
         const sealer = sealerFor({ ...context, keySocket: keySocketOf(home) }, 'restore');
-        const whole = await withNewestKeys({ config, target, database, sealer }, report);
-        const { set, base, coveredUntil, leaves, contents, findings, keyState } = whole;
+        const { set, base, coveredUntil, leaves, contents, findings, keyState } = report;
         const draft = {
           op: 'backup.restored',
           outcome: findings.length === 0 ? 'success' : 'failure',
@@ -126,16 +129,17 @@ export async function restoreTo(
           objects: [{ t: 'org', id: organisation }],
           fields: {
             ...{ set, base, coveredUntil, leaves, contents, findings: findings.length },
+            ...{ ledgerFrom: report.ledgerFrom, erasedAgain: report.erasedAgain.length },
             ...(keyState === undefined ? {} : { keyState: keyState.file, erased: keyState.erased }),
           },
         } as const;
-        const text = canonicalJson(JSON.parse(JSON.stringify(whole)) as JsonValue);
+        const text = canonicalJson(JSON.parse(JSON.stringify(report)) as JsonValue);
         // From this row on the archive is read-only, until it is signed.
         await withEvents(database, sealer, [draft], async (client, [event]) => {
           const row = { id: randomUUID(), organisation, report: text };
           await insertRestore(client, row, event?.id ?? '');
         });
-        return whole;
+        await look?.(database, report);
       },
     }),
   );

@@ -7,7 +7,8 @@ import type { EventSealer } from '../ledger/event/event-sealer.ts';
 import type { WrappedUnder } from '../operate/backup/key-messages.ts';
 import { openBackupKeys } from '../operate/backup/key-process.ts';
 import { newestKeyState } from '../operate/backup/newest-key-state.ts';
-import type { RestoreReport } from '../operate/backup/restore-home.ts';
+import type { SetDamage } from '../operate/backup/read-sets.ts';
+import type { Settled } from '../operate/backup/restore-home.ts';
 import { listKeyFiles } from '../operate/backup/target.ts';
 import type { Config } from '../platform/config/config.ts';
 import type { Database } from '../platform/postgres/database.ts';
@@ -17,33 +18,32 @@ export interface RestoredKeysOptions {
   readonly config: Config;
   readonly target: string;
   readonly database: Database;
+  readonly organisation: OrganisationId;
   readonly sealer: EventSealer;
 }
 
 /**
- * The report with the key state that was put in; without one where the target has none that opens, which is a
+ * Tells the key state that was put in; without one where the target has none that opens, which is a
  * finding if it has any. @throws PostsealError `key.unavailable`, `key.pin`.
  */
-export async function withNewestKeys(
+export async function putNewestKeys(
   options: RestoredKeysOptions,
-  report: RestoreReport,
-): Promise<RestoreReport> {
-  const { config, target, database, sealer } = options;
-  if ((await listKeyFiles(target)).length === 0) return report;
-  const organisation = report.organisation as OrganisationId;
+): Promise<Pick<Settled, 'keyState' | 'findings'>> {
+  const { config, target, database, organisation, sealer } = options;
+  const findings: SetDamage[] = [];
+  if ((await listKeyFiles(target)).length === 0) return { findings };
   const keys = await openBackupKeys({
     ...{ organisation, folder: join(config.home, 'keys'), first: false, role: 'keys' },
     store: keyStoreChoice(config),
   });
   try {
-    const findings = [...report.findings];
     const open = (head: WrappedUnder): Promise<Uint8Array> => keys.openState(head);
     const newest = await newestKeyState(target, open, (damage) => findings.push(damage));
-    if (newest === undefined) return { ...report, findings };
+    if (newest === undefined) return { findings };
     const { file, takenAt, sources } = newest;
     const { erased } = await applyKeyState({ database, organisation, sealer }, sources);
     const keyState = { file, takenAt: takenAt.toISOString(), erased: erased.length };
-    return { ...report, findings, keyState };
+    return { findings, keyState };
   } finally {
     await keys.close();
   }

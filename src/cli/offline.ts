@@ -68,6 +68,12 @@ export interface RestoredHome {
   readonly root: string;
   /** Leaves under the newest checkpoint of the whole backup. */
   readonly newestCheckpoint: number;
+  /** Leaves before and after what was published came back. */
+  readonly ledgerFrom: number;
+  readonly ledgerTo: number;
+  /** By operation: what the ledger tells of and the restored database does not have. */
+  readonly lostByOp: Readonly<Record<string, number>>;
+  readonly erasedAgain: readonly string[];
   readonly findings: readonly { readonly place: string; readonly what: string }[];
 }
 

@@ -18,6 +18,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { runningDatabaseUrl } from '../../src/app/home-database.ts';
+import { keySocketOf, nodeName } from '../../src/app/node-context.ts';
+import { openServices } from '../../src/app/services.ts';
+import { findOrganisation } from '../../src/archive/custodians.store.ts';
+import type { RecordRef } from '../../src/archive/types.ts';
+import type { OrganisationId } from '../../src/kernel/ids.ts';
+import { systemActor } from '../../src/ledger/event/draft.ts';
+import { loadConfig } from '../../src/platform/config/load-config.ts';
+import { openDatabase } from '../../src/platform/postgres/database.ts';
+import { createMemoryLog } from '../harness/memory-log.ts';
 import { LmtpClient } from '../../bench/load/lmtp-client.ts';
 import {
   type Account,
@@ -44,6 +54,8 @@ let ann: Account;
 const first = new Set<string>();
 const second = new Set<string>();
 const third = new Set<string>();
+/** Erased after the instant, so in no restored home. */
+const doomed = new Set<string>();
 let instant: Date;
 
 interface Listed {
@@ -77,6 +89,54 @@ async function shipped(): Promise<void> {
     const reaches = rows.at(-1)?.reaches;
     if (reaches !== undefined && Date.parse(reaches) > now) return;
     await sleep(200);
+  }
+}
+
+/** As an erasure that was decided: no command does it yet. */
+async function erase({ home }: TestHome, size: readonly [number, number]): Promise<void> {
+  const config = loadConfig(join(home, 'test-config.json'), { POSTSEAL_HOME: home });
+  const databaseUrl = runningDatabaseUrl(config);
+  const database = await openDatabase({ url: databaseUrl, poolMax: 1, name: 'restore test' });
+  const organisation = (await findOrganisation(database)) ?? ('' as OrganisationId);
+  const keySocket = keySocketOf(home);
+  const context = { home, databaseUrl, organisation, node: nodeName(home), keySocket };
+  const log = createMemoryLog();
+  const services = await openServices({ config, context, log, name: 'eraser', poolMax: 2 });
+  try {
+    const { rows } = await database.pool.query<Record<'custodian' | 'record' | 'no', string>>(
+      `SELECT custodian_id::text AS custodian, record_id::text AS record, record_no AS no
+         FROM record WHERE size BETWEEN $1 AND $2`,
+      [...size],
+    );
+    expect(rows).toHaveLength(1);
+    for (const { custodian, record, no } of rows) {
+      const ref = { custodian, recordId: record, recordNo: Number(no) } as unknown as RecordRef;
+      await services.archive.shred(ref, { actor: systemActor });
+    }
+  } finally {
+    await services.close();
+    await database.close();
+  }
+}
+
+/** Waits until a signed checkpoint covers what has been acknowledged by now. */
+async function published({ home }: TestHome): Promise<void> {
+  const config = loadConfig(join(home, 'test-config.json'), { POSTSEAL_HOME: home });
+  const database = await openDatabase({
+    ...{ url: runningDatabaseUrl(config), poolMax: 1, name: 'restore test' },
+  });
+  try {
+    const { rows } = await database.pool.query<{ size: string }>(
+      `SELECT (SELECT size FROM audit_head) +
+              (SELECT coalesce(sum(cardinality(event_ids)), 0) FROM audit_inbox) AS size`,
+    );
+    const size = Number(rows[0]?.size);
+    await until(() => {
+      const [, signed] = readFileSync(join(home, 'ledger/checkpoint'), 'utf8').split('\n');
+      return Number(signed) >= size;
+    });
+  } finally {
+    await database.close();
   }
 }
 
@@ -149,9 +209,12 @@ beforeAll(async () => {
   await lost.ok(['backup', 'run', '--full']);
   await deliver(server, 3, 1_500_000, second);
   await deliver(server, 20, 500, second);
+  await deliver(server, 1, 40_000, doomed);
   instant = new Date();
   await sleep(1_000);
+  await erase(lost, [50_000, 60_000]);
   await deliver(server, 15, 3_000, third);
+  await published(lost);
   await shipped();
   await server.kill();
   running = undefined;
@@ -204,7 +267,33 @@ test('at an instant: what was acknowledged before it, and nothing after it', asy
   expect(late.stderr).toContain('the backup does not reach that far');
   const early = await home.run(['restore', '--from', target, '--to', '2000-01-01T00:00:00Z']);
   expect(early.stderr).toContain('there is no backup that can be restored');
-  await home.ok(['restore', '--from', target, '--to', instant.toISOString()]);
+  const json = await home.ok([
+    'restore',
+    '--from',
+    target,
+    '--to',
+    instant.toISOString(),
+    '--json',
+  ]);
+  const restored = JSON.parse(json) as {
+    readonly ledgerFrom: number;
+    readonly ledgerTo: number;
+    readonly newestCheckpoint: number;
+    readonly leaves: number;
+    readonly lostByOp: Readonly<Record<string, number>>;
+    readonly lost: readonly { readonly op: string }[];
+    readonly erasedAgain: readonly string[];
+    readonly findings: readonly unknown[];
+  };
+  // The ledger is the one that was signed last, not the one of the instant; what it tells of is listed.
+  expect(restored.findings).toEqual([]);
+  expect(restored.ledgerFrom).toBeLessThan(restored.ledgerTo);
+  expect(restored.ledgerTo).toBe(restored.newestCheckpoint);
+  expect(restored.leaves).toBe(restored.newestCheckpoint);
+  expect(restored.lostByOp).toMatchObject({ 'mail.received': third.size, 'record.shredded': 1 });
+  const received = restored.lost.filter(({ op }) => op === 'mail.received');
+  expect(received).toHaveLength(third.size);
+  expect(restored.erasedAgain).toHaveLength(1);
   const server = await home.start();
   running = server;
   expect(await readInbox(server)).toEqual(new Set([...first, ...second]));

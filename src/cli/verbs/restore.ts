@@ -35,11 +35,15 @@ const restore: Verb = {
     if (done.database === 'outside') {
       out.note('the database is not in this backup: restore it with its own tool before a start');
     }
-    const lost = done.newestCheckpoint - done.leaves;
+    const lost = Object.entries(done.lostByOp).map(([op, n]) => `${op} ${n}`);
     out.result(done, [
       `restored ${done.files} files, ${done.bytes} octets; ${done.contents} contents are whole`,
       `reaches until ${done.coveredUntil}; ledger of ${done.leaves} leaves, root ${done.root}`,
-      ...(lost > 0 ? [`${lost} leaves that the backup has are not in this ledger`] : []),
+      ...(done.ledgerTo > done.ledgerFrom
+        ? [`ledger rolled forward from ${done.ledgerFrom} to ${done.ledgerTo} leaves`]
+        : []),
+      ...(lost.length > 0 ? [`not in the restored database: ${lost.join(', ')}`] : []),
+      ...(done.erasedAgain.length > 0 ? [`erased again: ${done.erasedAgain.length} records`] : []),
       ...done.findings.map(({ place, what }) => `damaged: ${place}: ${what}`),
       done.findings.length === 0 ? 'clean' : `${done.findings.length} findings`,
     ]);

@@ -100,6 +100,11 @@ const selectLeaves = statement<{ seq: string; body: Buffer | null; leaf: Buffer 
   'ledger.log.leaves',
   'SELECT seq, body, leaf FROM public.audit_log WHERE seq >= $1 AND seq < $2 ORDER BY seq',
 );
+const dropReturned = statement<{ event_ids: string[] }>(
+  'ledger.inbox.drop-returned',
+  `DELETE FROM public.audit_inbox WHERE event_ids && $1::uuid[]
+   RETURNING event_ids::text[] AS event_ids`,
+);
 const guardState = statement<{ text: string }>(
   'ledger.guards',
   `SELECT coalesce(string_agg(line, E'\\n' ORDER BY line), '') AS text FROM (
@@ -202,6 +207,45 @@ export async function readLeaves(client: Queryable, from: number, to: number): P
     out.push({ body: row.body, hash: row.leaf });
   }
   return out;
+}
+
+/** Rows of one statement. */
+const sliceRows = 4000;
+
+/**
+ * One transaction: the leaves that follow `head` in the published ledger come back into the log, and leave the
+ * inbox where they waited; answers the ids of those. The caller leads.
+ * @throws IntegrityError for an inbox row of which the ledger has a part only.
+ */
+export async function putBackLeaves(
+  client: pg.ClientBase,
+  head: Head,
+  bodies: readonly Buffer[],
+): Promise<ReadonlySet<string>> {
+  return transactionOn(client, async () => {
+    const items = bodies.map((body) => ({ id: project(body)?.id ?? '', body }));
+    const returned = new Set(items.map(({ id }) => id));
+    const dropped = await dropReturned.rows(client, [uuidArray([...returned])]);
+    const known = dropped.flatMap(({ event_ids }) => event_ids);
+    const half = known.find((id) => !returned.has(id));
+    if (half !== undefined) {
+      const place = `audit_inbox event ${half}`;
+      throw new IntegrityError('integrity.ledger', { place, what: 'a part is in the ledger' });
+    }
+    const { rows, chain } = number(items, head);
+    for (let at = 0; at < rows.length; at += sliceRows) {
+      const slice = rows.slice(at, at + sliceRows);
+      for (const { seq } of [slice[0], slice.at(-1)].filter((row) => row !== undefined)) {
+        await ensurePartition(client, seq);
+      }
+      await insert(client, slice);
+    }
+    const size = head.size + rows.length;
+    if ((await moveHead.run(client, [size, chain, head.term, head.size])) !== 1) {
+      throw new PostsealError('store.conflict', { what: 'ledger-leader', term: head.term });
+    }
+    return new Set(known);
+  });
 }
 
 interface LogRow extends Leaf {

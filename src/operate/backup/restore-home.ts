@@ -26,12 +26,46 @@ export interface RestoreOptions {
   readonly openStore: (root: string) => BodyStore;
   /** Called with the recovered database before it is looked at: brings its schema to this version. */
   readonly migrate: (url: string) => Promise<unknown>;
-  /** Called with the recovered database, before it is stopped, with what was found; answers with what it adds. */
-  readonly onRecovered: (database: Database, report: RestoreReport) => Promise<RestoreReport>;
+  /** Then: brings ledger, key state and erasures to what is known of the time after the database. */
+  readonly settle: (database: Database, recovered: Recovered) => Promise<Settled>;
+  /** Called with the recovered database, before it is stopped, with what was found. */
+  readonly onRecovered: (database: Database, report: RestoreReport) => Promise<void>;
   readonly onProgress: (done: number, total: number) => void;
 }
 
-export interface RestoreReport {
+export interface Recovered {
+  readonly url: string;
+  readonly organisation: string;
+}
+
+/** What is known of the time after the instant of the database. */
+export interface Settled {
+  /** Leaves that the restored log had, and those that it has now. */
+  readonly ledgerFrom: number;
+  readonly ledgerTo: number;
+  /** Leaves whose changes did not come back, by operation. */
+  readonly lostByOp: Readonly<Record<string, number>>;
+  /** The first thousand of them that are no mere looks. */
+  readonly lost: readonly LostLeaf[];
+  /** Ids of records that were erased after the instant, and now again. */
+  readonly erasedAgain: readonly string[];
+  /** The key state that was put in: its full file, and what it told to be erased once more. */
+  readonly keyState?: {
+    readonly file: string;
+    readonly takenAt: string;
+    readonly erased: number;
+  };
+  readonly findings: readonly SetDamage[];
+}
+
+export interface LostLeaf {
+  readonly seq: number;
+  readonly at: string;
+  readonly op: string;
+  readonly objects: readonly string[];
+}
+
+export interface RestoreReport extends Settled {
   readonly set: string;
   readonly base: string;
   readonly organisation: string;
@@ -47,12 +81,6 @@ export interface RestoreReport {
   /** The newest checkpoint in the whole backup; with a point in time the ledger may be behind it. */
   readonly newestCheckpoint: number;
   readonly findings: readonly SetDamage[];
-  /** The key state that was put in: its full file, and what it told to be erased once more. */
-  readonly keyState?: {
-    readonly file: string;
-    readonly takenAt: string;
-    readonly erased: number;
-  };
 }
 
 /**
@@ -65,7 +93,7 @@ export async function restoreHome(options: RestoreOptions): Promise<RestoreRepor
   refuseUsedHome(home);
   const damaged: SetDamage[] = [];
   const sets = await readSets(target, keys, (damage) => damaged.push(damage));
-  const plan = planRestore(linesOf(sets), at);
+  const plan = planRestore(linesOf(sets), at, sets);
   const newestCheckpoint = Math.max(0, ...sets.map(({ ledger }) => ledger?.size ?? 0));
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const lock = acquireHomeLock(home);
@@ -113,20 +141,25 @@ async function fillHome(
     ...{ database: base.database, files: files.size, newestCheckpoint },
   };
   if (base.database === 'outside') {
-    return { ...about, contents: 0, leaves: 0, root: '', findings: damaged };
+    return { ...about, ...untold, contents: 0, leaves: 0, root: '', findings: damaged };
   }
-  return recover(options, plan, (proved) => ({
-    ...{ ...about, ...proved },
-    findings: [...damaged, ...proved.findings],
+  return recover(options, plan, (settled, proved) => ({
+    ...{ ...about, ...settled, ...proved },
+    findings: [...damaged, ...settled.findings, ...proved.findings],
   }));
 }
+
+/** Of a database outside nothing is known here. */
+const untold: Settled = {
+  ...{ ledgerFrom: 0, ledgerTo: 0, lostByOp: {}, lost: [], erasedAgain: [], findings: [] },
+};
 
 type Proved = Pick<RestoreReport, 'contents' | 'leaves' | 'root' | 'findings'>;
 
 async function recover(
   options: RestoreOptions,
   plan: RestorePlan,
-  reportOf: (proved: Proved) => RestoreReport,
+  reportOf: (settled: Settled, proved: Proved) => RestoreReport,
 ): Promise<RestoreReport> {
   const { home } = options;
   writeFileSync(join(clusterFiles(home).data, 'recovery.signal'), '', { mode: 0o600 });
@@ -139,8 +172,11 @@ async function recover(
       name: 'postseal restore',
     });
     try {
-      const report = reportOf(await prove(options, database));
-      return await options.onRecovered(database, report);
+      const { organisation } = plan.base;
+      const settled = await options.settle(database, { url: embedded.url, organisation });
+      const report = reportOf(settled, await prove(options, database));
+      await options.onRecovered(database, report);
+      return report;
     } finally {
       await database.close();
     }

@@ -14,8 +14,12 @@ export interface RestorePlan {
   readonly files: ReadonlyMap<string, readonly Piece[]>;
 }
 
-/** @throws PostsealError `restore.no-backup`, `restore.not-reached`. */
-export function planRestore(lines: readonly Line[], at: Date | undefined): RestorePlan {
+/** `sets`: every one that can be read, oldest first. @throws PostsealError `restore.no-backup`, `restore.not-reached`. */
+export function planRestore(
+  lines: readonly Line[],
+  at: Date | undefined,
+  sets: readonly BackupSet[],
+): RestorePlan {
   const isBefore = ({ coveredUntil }: BackupSet): boolean =>
     at === undefined || Date.parse(coveredUntil) <= at.getTime();
   const from = lines.findLastIndex(({ base }) => isBefore(base));
@@ -31,16 +35,24 @@ export function planRestore(lines: readonly Line[], at: Date | undefined): Resto
     throw new PostsealError('restore.not-reached', { reaches: reachOf(lines.at(-1) ?? line) });
   }
   const used = covers < 0 ? sequence : sequence.slice(0, covers + 1);
-  // A ledger that is newer than the database would be a ledger of what did not happen.
   const pieces = used.flatMap((set) =>
-    set.pieces.filter(({ area }) => {
-      if (area === 'database') return set === line.base;
-      return area === 'wal' || area === 'packs' || isBefore(set);
-    }),
+    set.pieces.filter(({ area }) =>
+      area === 'database' ? set === line.base : area === 'wal' || area === 'packs',
+    ),
+  );
+  // The ledger is the newest there is, whatever instant the database is recovered to: it is rolled forward.
+  const published = sets.flatMap((set) =>
+    set.pieces.filter(({ area }) => area === 'ledger' || area === 'home'),
   );
   const last = used.at(-1) ?? line.base;
   return {
-    ...{ base: line.base, last, at, folders: line.base.folders, files: foldPieces(pieces) },
+    ...{
+      base: line.base,
+      last,
+      at,
+      folders: line.base.folders,
+      files: foldPieces([...pieces, ...published]),
+    },
     coveredUntil: at?.toISOString() ?? last.coveredUntil,
   };
 }
