@@ -3,7 +3,7 @@
 import type { Route } from '../access/routes/route.ts';
 import type { Services } from './services.ts';
 
-const goOn = /^(session|person|approval|restore|ledger)\.|^backup\.run$|^account\.unlock$/;
+const goOn = /^(session|person|approval|restore|ledger)\.|^backup\.(run|drill)$|^account\.unlock$/;
 
 export function gateRoute(row: Route, services: Pick<Services, 'gate'>): Route {
   if (row.method === 'GET' || goOn.test(row.name)) return row;

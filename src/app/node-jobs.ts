@@ -12,6 +12,8 @@ import type { CustodianId, RecordId, RecordNo } from '../kernel/ids.ts';
 import type { UnixMs } from '../kernel/time.ts';
 import { systemActor } from '../ledger/event/draft.ts';
 import { doctorChecks } from '../operate/doctor/index.ts';
+import { drillPassed } from '../operate/backup/drill-report.ts';
+import type { Drill } from '../operate/backup/drill-routes.ts';
 import type { Backups, BaseKind } from '../operate/backup/backups.ts';
 import type { KeyStates } from '../operate/backup/key-states.ts';
 import { alertOfFindings, reconcileKeys } from '../operate/reconcile/reconcile-keys.ts';
@@ -47,6 +49,7 @@ export interface NodeJobsDeps {
   /** Undefined without a target. */
   readonly backups?: Backups | undefined;
   readonly keyStates?: KeyStates | undefined;
+  readonly drill?: Drill | undefined;
 }
 
 export interface NodeJobs {
@@ -214,6 +217,13 @@ function backup(kind: BaseKind): NodeJob['run'] {
   };
 }
 
+async function drillBackup({ drill, alerts }: NodeJobsDeps, _db: Database, check: () => void) {
+  const report = await drill?.(systemActor, check);
+  if (report === undefined || drillPassed(report)) return;
+  const { different, findings } = report;
+  alerts.raise({ code: 'backup.drill-failed', fields: { different, findings: findings.length } });
+}
+
 const registry = {
   'backup.full': {
     cron: '11 1 * * 0',
@@ -224,6 +234,12 @@ const registry = {
     cron: '11 1 * * 1-6',
     options: { retries: 2, retrySeconds: 600, timeoutSeconds: 20 * hour },
     run: backup('incremental'),
+  },
+  'backup.drill': {
+    // The first of a month.
+    cron: '37 5 1 * *',
+    options: { retries: 1, retrySeconds: 3600, timeoutSeconds: 20 * hour },
+    run: drillBackup,
   },
   'ledger.verify-self': {
     cron: '17 2 * * *',

@@ -17,6 +17,7 @@ import { PostsealError } from '../kernel/errors.ts';
 import type { OrganisationId } from '../kernel/ids.ts';
 import { systemActor } from '../ledger/event/draft.ts';
 import { openTileFiles } from '../ledger/tiles/tile-files.ts';
+import type { Drill } from '../operate/backup/drill-routes.ts';
 import type { Backups } from '../operate/backup/backups.ts';
 import type { KeyStates } from '../operate/backup/key-states.ts';
 import { type AlertBus, createAlertBus } from '../platform/alerts/alert-bus.ts';
@@ -30,6 +31,7 @@ import { prepareRunFolder } from '../platform/postgres/run-folder.ts';
 import { openTlsKeeper } from '../platform/tls/tls-keeper.ts';
 import { recordConfig } from './config-event.ts';
 import { countAlerts, measureNode } from './gauges.ts';
+import { createDrill } from './drill.ts';
 import { openHomeDatabase } from './home-database.ts';
 import { type LedgerWatch, watchLedger } from './ledger-watch.ts';
 import { startLedger } from './ledger-writer.ts';
@@ -61,6 +63,7 @@ interface Serving {
 interface Saved {
   readonly backups: Backups | undefined;
   readonly keyStates: KeyStates | undefined;
+  readonly drill: Drill | undefined;
 }
 
 interface Base {
@@ -150,7 +153,7 @@ async function openSaved(
 ): Promise<Saved> {
   const backups = await openNodeBackups({ config, context, services, log, alerts });
   const keyStates = openNodeKeyStates({ config, services, backups, log, alerts });
-  return { backups, keyStates };
+  return { backups, keyStates, drill: createDrill({ config, context, services }) };
 }
 
 function startSaving(started: Started, { backups, keyStates }: Saved): void {

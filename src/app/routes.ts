@@ -14,6 +14,7 @@ import { importRoutes } from '../intake/import/import-routes.ts';
 import type { AccountId } from '../kernel/ids.ts';
 import type { TileFiles } from '../ledger/tiles/tile-files.ts';
 import { backupRoutes } from '../operate/backup/backup-routes.ts';
+import { type Drill, drillRoutes } from '../operate/backup/drill-routes.ts';
 import type { Backups } from '../operate/backup/backups.ts';
 import { reconcileRoutes } from '../operate/reconcile/reconcile-routes.ts';
 import type { AlertBus } from '../platform/alerts/alert-bus.ts';
@@ -42,6 +43,7 @@ export interface RoutesDeps {
   /** Undefined without a target. */
   readonly backups: Backups | undefined;
   readonly keyStates: KeyStates | undefined;
+  readonly drill: Drill | undefined;
 }
 
 export function allRoutes(deps: RoutesDeps): readonly Route[] {
@@ -60,6 +62,7 @@ export function allRoutes(deps: RoutesDeps): readonly Route[] {
     ...approvalRoutes({ ...services, approvals, persons }),
     ...importRoutes({ ...services, messageBytesMax }),
     ...backupRoutes({ ...services, backups: deps.backups }),
+    ...drillRoutes({ ...services, drill: deps.drill }),
     ...ledgerRoutes({ ...services, files }),
     ...reconcileRoutes({ ...services, alerts: deps.alerts }),
     ...keyRoutes({

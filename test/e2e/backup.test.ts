@@ -1,5 +1,5 @@
 // Backups of a real server: made by hand and by themselves, sealed, and nothing in them that must not be.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
@@ -105,6 +105,28 @@ test('no word of mail and no key, PIN or password is in the target, and the spoo
     () =>
       readdirSync(join(home.home, 'postgres/archive')).filter((n) => /^\w{24}$/.test(n)).length < 3,
   );
+});
+
+test('a drill restores beside the server, finds every record, and leaves nothing behind', async () => {
+  const passed = JSON.parse(await home.ok(['drill', '--json'])) as Record<string, number>;
+  expect(passed).toMatchObject({ records: 2, different: 0, erasedSince: 0, findings: [] });
+  expect(passed['rtoSeconds']).toBeGreaterThan(0);
+  expect(readdirSync(home.home).filter((name) => name.startsWith('drill-'))).toEqual([]);
+  const [object = ''] = filesOf(join(target, 'objects')).sort(
+    (a, b) => readFileSync(b).length - readFileSync(a).length,
+  );
+  renameSync(object, `${object}.away`);
+  const failed = await home.run(['drill']);
+  renameSync(`${object}.away`, object);
+  expect(failed.code).toBe(70);
+  expect(failed.stderr).toContain('a file of a backup is damaged or missing');
+  expect(readdirSync(home.home).filter((name) => name.startsWith('drill-'))).toEqual([]);
+  await home.signIn('auditadmin');
+  const rows = JSON.parse(
+    await home.ok(['ledger', 'query', '--op', 'backup.drilled', '--json']),
+  ) as { outcome: string }[];
+  expect(rows.map(({ outcome }) => outcome).sort()).toEqual(['failure', 'success']);
+  await home.signIn('sysadmin');
 });
 
 test('a home without a place for backups says so', async () => {

@@ -91,4 +91,48 @@ const verify: Verb = {
   },
 };
 
-export const backupVerbs: readonly Verb[] = [run, list, verify];
+const drill: Verb = {
+  noun: 'drill',
+  verb: '',
+  summary: 'Restore the backup into a scratch home, compare every record, and measure the time',
+  async run(call) {
+    const { api, out } = call;
+    const progress = out.progress('drill');
+    let report: DrillResult | undefined;
+    try {
+      const request = { method: 'POST', path: '/backups/drill', json: {} } as const;
+      for await (const line of api.lines(request)) {
+        const step = line as { done?: number; total?: number; result?: DrillResult };
+        if (step.result !== undefined) report = step.result;
+        else progress.update(step.done ?? 0, step.total ?? 0);
+      }
+    } finally {
+      progress.stop();
+    }
+    if (report === undefined) return exitCode.failure;
+    const { records, different, erasedSince, differences, findings } = report;
+    out.result(report, [
+      `${records} records compared with the running archive, ${erasedSince} erased since`,
+      `restored and proved in ${report.rtoSeconds} s; the backup was ${report.rpoSeconds} s behind`,
+      ...differences.map(({ record, what }) => `differs: ${record}: ${what}`),
+      ...findings.map(({ place, what }) => `damaged: ${place}: ${what}`),
+      different + findings.length === 0
+        ? 'passed'
+        : `failed: ${different} differences, ${findings.length} findings`,
+    ]);
+    if (findings.length > 0) return exitCode.integrity;
+    return different === 0 ? exitCode.done : exitCode.failure;
+  },
+};
+
+interface DrillResult {
+  readonly records: number;
+  readonly different: number;
+  readonly erasedSince: number;
+  readonly rtoSeconds: number;
+  readonly rpoSeconds: number;
+  readonly differences: readonly { readonly record: string; readonly what: string }[];
+  readonly findings: readonly { readonly place: string; readonly what: string }[];
+}
+
+export const backupVerbs: readonly Verb[] = [run, list, verify, drill];

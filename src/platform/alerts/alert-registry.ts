@@ -26,6 +26,11 @@ export const alertRegistry = {
     'What is new does not get into the backup.',
     'see log/postseal.log for the reason; check folder, mount and space of backup.directory, and the token',
   ),
+  'backup.drill-failed': spec(
+    'P1',
+    'A restored backup is not what the archive has.',
+    'run postseal drill and postseal backup verify; make a full backup with postseal backup run --full',
+  ),
   'doctor.bodies': spec(
     'P1',
     'The store of bodies does not answer.',

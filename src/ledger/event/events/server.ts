@@ -18,6 +18,13 @@ export const serverEvents = {
     [],
     'A backup was made or failed; its set, files and octets are given.',
   ),
+  'backup.drilled': eventSpec(
+    'A',
+    'notice',
+    'ledger',
+    [],
+    'The backup was restored into a scratch home and compared; records, differences and times are given.',
+  ),
   'backup.restored': eventSpec(
     'A',
     'warning',
