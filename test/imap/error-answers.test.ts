@@ -15,7 +15,8 @@ describe('answerOf', () => {
     expect(JSON.stringify(answer)).not.toContain(secret);
     const { retryable } = errorRegistry[code];
     if (retryable && code !== 'access.locked' && code !== 'home.disk-full') {
-      expect(answer.code).toBe('UNAVAILABLE');
+      // RFC 5530 §3: a limit that was reached is no subsystem that is down.
+      expect(answer.code).toBe(code === 'key.limited' ? 'LIMIT' : 'UNAVAILABLE');
     }
   });
 
