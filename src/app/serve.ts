@@ -2,6 +2,7 @@
 import { reportError } from '../cli/command-line.ts';
 import { exitCode } from '../kernel/errors.ts';
 import type { Config } from '../platform/config/config.ts';
+import { forbidCoreDumps } from './core-dumps.ts';
 import { refuseSoftwareKeys } from './key-child.ts';
 import { type Primary, startPrimary } from './primary.ts';
 import { startKeyServer } from './serve-keys.ts';
@@ -35,12 +36,14 @@ function listen(): Told {
 
 /** Resolves with the exit code when the server has been told to stop and has stopped. */
 export function serve(config: Config): Promise<number> {
+  forbidCoreDumps();
   refuseSoftwareKeys(config);
   return serveUntilTold(() => startPrimary(config));
 }
 
 /** The same for a key service alone. */
 export function serveKeys(config: Config): Promise<number> {
+  forbidCoreDumps();
   return serveUntilTold(() => startKeyServer(config));
 }
 

@@ -2,6 +2,7 @@
 import { PostsealError } from '../../kernel/errors.ts';
 import { bodiesCheck } from './bodies-check.ts';
 import { clockCheck, databaseCheck, ledgerCheck } from './database-checks.ts';
+import { coreDumpCheck } from './core-dump-check.ts';
 import type { DoctorAnswer, DoctorCheck, DoctorContext } from './doctor-check.ts';
 import { signerCheck, tokenCheck } from './key-checks.ts';
 import { ledgerRightsCheck } from './ledger-rights-check.ts';
@@ -21,6 +22,7 @@ export const doctorChecks: readonly DoctorCheck[] = [
   databaseCheck,
   clockCheck,
   tokenCheck,
+  coreDumpCheck,
   signerCheck,
   ledgerCheck,
   ledgerRightsCheck,

@@ -4,7 +4,7 @@ import { PostsealError } from '../../kernel/errors.ts';
 import { unwrapWithDerived, wrapWithDerived } from '../formats/wrap.ts';
 import { xchachaNonceBytes } from '../xchacha.ts';
 import type { ChildRow, GroupRow, SlotRow } from './key-rows.store.ts';
-import { ParentKey, ParentKeys } from './parent-key.ts';
+import { destroyAll, ParentKey, ParentKeys } from './parent-key.ts';
 import { newKeyId } from './root-keys.ts';
 
 type ChildPurpose = 'group-key' | SlotRow['slot'];
@@ -28,8 +28,13 @@ export function wrapChild(
     parentVersion: ck.version,
     objectId: keyId,
   };
-  const wrap = wrapWithDerived(ck.wrapping(purpose), context, randomBytes(xchachaNonceBytes), key);
-  key.fill(0);
+  let wrap: Uint8Array;
+  try {
+    const nonce = randomBytes(xchachaNonceBytes);
+    wrap = wrapWithDerived(ck.wrapping(purpose), context, nonce, key);
+  } finally {
+    key.fill(0);
+  }
   const names = { owner: ck.owner, keyId, version, parentVersion: ck.version };
   return { ...names, state: 'live', wrap: Buffer.from(wrap) };
 }
@@ -37,11 +42,16 @@ export function wrapChild(
 /** All versions of one group key. @throws PostsealError `key.destroyed` when none is left. */
 export function openGroup(parents: ParentKeys, rows: readonly GroupRow[]): ParentKeys {
   const keys: { key: ParentKey; live: boolean }[] = [];
-  for (const row of rows) {
-    const key = openChild(parents, 'group-key', row);
-    if (key === undefined) continue;
-    const parent = new ParentKey(row.owner, row.keyId, row.version, key);
-    keys.push({ key: parent, live: row.state === 'live' });
+  try {
+    for (const row of rows) {
+      const key = openChild(parents, 'group-key', row);
+      if (key === undefined) continue;
+      const parent = new ParentKey(row.owner, row.keyId, row.version, key);
+      keys.push({ key: parent, live: row.state === 'live' });
+    }
+  } catch (error) {
+    destroyAll(keys);
+    throw error;
   }
   if (keys.length === 0) throw new PostsealError('key.destroyed', { kind: 'group-key' });
   const ever = rows.map(({ version }) => version);
@@ -63,5 +73,7 @@ export function openChild(
     parentVersion: parent.version,
     objectId: row.keyId,
   };
-  return Buffer.from(unwrapWithDerived(parent.wrapping(purpose), context, row.wrap));
+  // A view, no copy that would stay behind.
+  const key = unwrapWithDerived(parent.wrapping(purpose), context, row.wrap);
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength);
 }

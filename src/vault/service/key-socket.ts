@@ -73,7 +73,7 @@ export function serveConnection(socket: Socket, deps: ServeDeps, client: string)
       for (const frame of splitter.push(chunk)) {
         const calls = decodeCalls(frame);
         frame.fill(0);
-        const pending = calls.map((call) => ({ id: call.id, request: decodeRequest(call) }));
+        const pending = decodeAll(calls);
         void deps.answer(pending, send, client).finally(() => {
           for (const { payload } of calls) payload.fill(0);
         });
@@ -88,6 +88,16 @@ export function serveConnection(socket: Socket, deps: ServeDeps, client: string)
       socket.once('drain', () => socket.resume());
     }
   });
+}
+
+/** What a frame that does not decode carries is zeroed like that of one that does. */
+function decodeAll(calls: readonly Call[]): Pending[] {
+  try {
+    return calls.map((call) => ({ id: call.id, request: decodeRequest(call) }));
+  } catch (error) {
+    for (const { payload } of calls) payload.fill(0);
+    throw error;
+  }
 }
 
 /** Gathers answers and sends them at the end of the turn; their bytes are zeroed once they have left. */

@@ -22,7 +22,7 @@ import {
 import { newChild, openChild, openGroup } from './child-key.ts';
 import { CustodianKeys } from './custodian-keys.ts';
 import { custodianOf, groupName, KeyBatch, type GroupPlace, type Wanted } from './key-batch.ts';
-import { ParentKey, ParentKeys } from './parent-key.ts';
+import { destroyAll, ParentKey, ParentKeys } from './parent-key.ts';
 import { newKeyId, type RootKeys } from './root-keys.ts';
 import { createSecretCache } from './secret-cache.ts';
 
@@ -173,21 +173,27 @@ export class KeyTree {
   ): Promise<CustodianKeys> {
     const versions = new Map(rows.map((row) => [row.version, row]));
     const keys: { key: ParentKey; live: boolean }[] = [];
-    for (const [version, { owner, keyId, state }] of versions) {
-      const wraps = rows.filter((row) => row.version === version && row.state !== 'destroyed');
-      if (!wraps.some(({ needed }) => needed)) continue;
-      const key = await this.#deps.root.unwrap('custodian-key', wraps);
-      keys.push({ key: new ParentKey(owner, keyId, version, key), live: state === 'live' });
-    }
-    if (keys.length === 0) throw new PostsealError('key.destroyed', { kind: 'custodian-key' });
-    const parents = new ParentKeys(keys, [...versions.keys()]);
     const opened = new Map<SlotRow['slot'], WriteKey>();
-    for (const row of slots.filter(({ state }) => state === 'live')) {
-      const key = openChild(parents, row.slot, row);
-      if (key !== undefined)
+    try {
+      for (const [version, { owner, keyId, state }] of versions) {
+        const wraps = rows.filter((row) => row.version === version && row.state !== 'destroyed');
+        if (!wraps.some(({ needed }) => needed)) continue;
+        const key = await this.#deps.root.unwrap('custodian-key', wraps);
+        keys.push({ key: new ParentKey(owner, keyId, version, key), live: state === 'live' });
+      }
+      if (keys.length === 0) throw new PostsealError('key.destroyed', { kind: 'custodian-key' });
+      const parents = new ParentKeys(keys);
+      for (const row of slots.filter(({ state }) => state === 'live')) {
+        const key = openChild(parents, row.slot, row);
+        if (key === undefined) continue;
         opened.set(row.slot, { id: row.keyId as KeyId, version: row.version, key });
+      }
+      return new CustodianKeys(parents, opened);
+    } catch (error) {
+      destroyAll(keys);
+      for (const { key } of opened.values()) key.fill(0);
+      throw error;
     }
-    return new CustodianKeys(parents, opened);
   }
 
   async #loadGroups(batch: KeyBatch, places: readonly GroupPlace[]): Promise<void> {
@@ -214,17 +220,10 @@ export class KeyTree {
     const { root, organisation, database, sealer } = this.#deps;
     const parentId = newKeyId();
     const parent = randomBytes(32);
-    const row = await root.wrap('custodian-key', custodian, {
-      id: parentId,
-      version: 1,
-      key: parent,
-    });
     const ck = new ParentKey(custodian, parentId, 1, parent);
-    const slots = (['names', 'side-record'] as const).map((slot) => ({
-      slot,
-      ...newChild(ck, slot),
-    }));
-    ck.destroy();
+    const { row, slots } = await wrapNew(root, ck, parent).finally(() => {
+      ck.destroy();
+    });
     const keys = [parentId, ...slots.map(({ keyId }) => keyId)];
     const draft = created('custodian-key', custodian, keys);
     try {
@@ -262,6 +261,17 @@ export class KeyTree {
       batch.addGroup(place, openGroup(batch.custodian(row.owner).parents, [row]));
     }
   }
+}
+
+/** The rows of a new custodian key and of the keys of its slots. */
+async function wrapNew(root: RootKeys, ck: ParentKey, key: Buffer) {
+  const about = { id: ck.id, version: ck.version, key };
+  const row = await root.wrap('custodian-key', ck.owner, about);
+  const slots = (['names', 'side-record'] as const).map((slot) => ({
+    slot,
+    ...newChild(ck, slot),
+  }));
+  return { row, slots };
 }
 
 function created(

@@ -7,7 +7,7 @@ import { PostsealError } from '../../kernel/errors.ts';
 import { newChild, openChild, wrapChild } from './child-key.ts';
 import type { LiveGroup } from './generation-rows.store.ts';
 import type { ChildRow, GroupRow, KekWrappedRow, SlotRow } from './key-rows.store.ts';
-import { ParentKey, ParentKeys } from './parent-key.ts';
+import { destroyAll, ParentKey, ParentKeys } from './parent-key.ts';
 import { newKeyId, type RootKeys } from './root-keys.ts';
 
 export interface CustodianRows {
@@ -97,12 +97,17 @@ async function rotate(
 async function openVersions(root: RootKeys, rows: CustodianRows): Promise<ParentKeys> {
   const needed = new Set([...rows.groups, ...rows.slots].map((row) => row.parentVersion));
   const keys: { key: ParentKey; live: boolean }[] = [];
-  for (const version of needed) {
-    const wraps = wrapsOf(rows, version);
-    const [first] = wraps;
-    if (first === undefined) throw new PostsealError('key.destroyed', { kind: 'custodian-key' });
-    const key = await root.unwrap('custodian-key', wraps);
-    keys.push({ key: new ParentKey(first.owner, first.keyId, version, key), live: false });
+  try {
+    for (const version of needed) {
+      const wraps = wrapsOf(rows, version);
+      const [first] = wraps;
+      if (first === undefined) throw new PostsealError('key.destroyed', { kind: 'custodian-key' });
+      const key = await root.unwrap('custodian-key', wraps);
+      keys.push({ key: new ParentKey(first.owner, first.keyId, version, key), live: false });
+    }
+  } catch (error) {
+    destroyAll(keys);
+    throw error;
   }
   return new ParentKeys(keys);
 }

@@ -86,3 +86,8 @@ export class ParentKeys implements Destroyable {
     for (const key of this.#versions.values()) key.destroy();
   }
 }
+
+/** Zeroes what was opened so far, when the rest of it does not open. */
+export function destroyAll(keys: readonly { readonly key: ParentKey }[]): void {
+  for (const { key } of keys) key.destroy();
+}

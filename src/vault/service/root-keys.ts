@@ -80,8 +80,9 @@ async function makeRoot(deps: RootDeps): Promise<void> {
   const kek = await store.ensureKek(1);
   const keys = keysOfNewGeneration(deps, 1, kek.id);
   const key = randomBytes(32);
-  const row = await keys.wrap('dedup', organisation, { id: newKeyId(), version: 1, key });
-  key.fill(0);
+  const row = await keys
+    .wrap('dedup', organisation, { id: newKeyId(), version: 1, key })
+    .finally(() => key.fill(0));
   const objects = [
     { t: 'org', id: organisation },
     { t: 'key', id: row.keyId },
