@@ -5,7 +5,7 @@ import { messagePartsMax } from '../kernel/limits.ts';
 import { type Base64Form, decodeBase64Lines } from '../mime/base64-lines.ts';
 import { type MessageStructure, type MimePart, walkParts } from '../mime/part.ts';
 
-/** Octets that a part has in the message at least; docs/performance.md "Savings" has the measurement. */
+/** Octets that a part has in the message at least: each costs two rows and a key (docs/performance.md "Savings"). */
 export const partBytesMin = 32_768;
 
 export type CutPiece =
