@@ -2,7 +2,7 @@
 // (docs/formats/s3.md). Every object is a pack of docs/formats/pack.md, so that whoever can read a pack can
 // read the bucket.
 import { equalBytes } from '../../kernel/bytes.ts';
-import { IntegrityError } from '../../kernel/errors.ts';
+import { IntegrityError, PostsealError } from '../../kernel/errors.ts';
 import { uuidV4, type PackId } from '../../kernel/ids.ts';
 import type { UnixMs } from '../../kernel/time.ts';
 import { decodePackHeader, frameOverheadBytes, packHeaderBytes } from '../formats/pack.ts';
@@ -40,12 +40,15 @@ export interface S3BodyStoreOptions extends OutageOptions {
 }
 
 const windowBytes = 1_048_576;
+/** Each holds two parts of 5 MiB, for as long as its sender takes. */
+const streamsMax = 32;
 
 /** Makes no request. Closing it closes `objects`. */
 export function createS3BodyStore(options: S3BodyStoreOptions): BodyStore {
   const { objects } = options;
   const newPackId = (place: PackPlace): PackId =>
     packIdIn(place, uuidV4(options.random(16)) as PackId);
+  let streams = 0;
   const outage = new Outage(options);
   const reader = new ObjectReader(objects, new RangeCache(options.cacheBytes ?? 33_554_432));
   const writer = new BatchWriter({
@@ -63,7 +66,10 @@ export function createS3BodyStore(options: S3BodyStoreOptions): BodyStore {
     // eslint-disable-next-line @typescript-eslint/require-await -- a refusal is a rejection
     appendStream: async (object) => {
       outage.check();
-      const deps = { objects, outage, isWhole: (ref: PackRef) => isWholeAlone(reader, ref) };
+      if (streams >= streamsMax) throw new PostsealError('intake.busy', { streams });
+      streams += 1;
+      const isWhole = (ref: PackRef): Promise<boolean> => isWholeAlone(reader, ref);
+      const deps = { objects, outage, isWhole, onEnd: () => void (streams -= 1) };
       return new StreamObject(deps, newPackId('large'), object);
     },
     sync: (ref) => writer.sync(ref),

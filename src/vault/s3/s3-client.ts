@@ -18,8 +18,8 @@ export interface S3Place {
 /** Tries of one call, with growing, jittered pauses between them (the SDK's standard mode). */
 const attemptsMax = 4;
 const connectMs = 3_000;
-/** Without a byte in either direction. */
-const silenceMs = 15_000;
+/** Without a byte in either direction; a commit waits for all tries of one call. */
+const silenceMs = 5_000;
 const socketsMax = 32;
 
 export function createS3Client(place: S3Place): S3Client {

@@ -35,7 +35,8 @@ export function s3Failure(operation: string, cause: unknown): PostsealError {
   // A name is a word of the protocol or the system; anything else could quote what it must not.
   const reason = /^[A-Za-z0-9_]{1,48}$/.test(known) ? known : 'unknown';
   const about = { operation, reason, ...(status === undefined ? {} : { status }) };
-  if (isMissing(cause) && reason !== 'NoSuchBucket') {
+  // Elsewhere a 404 is an upload that was ended, which a repetition may make good.
+  if (operation === 'get' && isMissing(cause) && reason !== 'NoSuchBucket') {
     return new PostsealError('store.object-missing', about, cause);
   }
   return new PostsealError('store.unreachable', about, cause);

@@ -24,6 +24,8 @@ export interface StreamObjectDeps {
   readonly outage: Outage;
   /** Whether the object holds this frame and nothing else. */
   readonly isWhole: (ref: PackRef) => Promise<boolean>;
+  /** It holds no memory any more; called once. */
+  readonly onEnd: () => void;
 }
 
 export class StreamObject implements BodyStream {
@@ -74,12 +76,15 @@ export class StreamObject implements BodyStream {
     });
     this.#state = 'finished';
     this.#deps.outage.worked();
+    this.#deps.onEnd();
     return ref;
   }
 
   async abort(): Promise<void> {
     if (this.#state === 'finished' || this.#state === 'aborted') return;
+    // A failed one waits for its abort too: its caller owes it.
     this.#state = 'aborted';
+    this.#deps.onEnd();
     // What cannot be reached now is found by the sweep; the reason of the abort must not be lost over it.
     await this.#upload?.abort().catch(() => undefined);
   }

@@ -2,6 +2,8 @@
 // than it was given leads to, and a process that is killed between put and commit.
 import { spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { PostsealError } from '../../../src/kernel/errors.ts';
@@ -12,6 +14,7 @@ import type { S3Place } from '../../../src/vault/s3/s3-client.ts';
 import { openS3Objects } from '../../../src/vault/s3/s3-objects.ts';
 import { type S3Server, startS3Server } from '../../harness/s3-server.ts';
 import { all } from '../packs/scan-items.ts';
+import { openBodiesAt } from './s3-case.ts';
 
 let server: S3Server;
 let place: S3Place;
@@ -153,6 +156,39 @@ describe('the S3 body store', () => {
     await store.close();
     honest.close();
   });
+
+  test('takes so many large bodies at once and no more, and each that ends makes room', async () => {
+    const { store } = open();
+    const bodies = [];
+    for (let i = 0; i < 32; i += 1)
+      bodies.push(await store.appendStream({ objectId: randomUUID() }));
+    expect(await codeOf(store.appendStream({ objectId: randomUUID() }))).toBe('intake.busy');
+    await bodies[0]!.write(randomBytes(100));
+    await bodies[0]!.finish();
+    await bodies[1]!.abort();
+    await bodies[1]!.abort();
+    bodies.push(await store.appendStream({ objectId: randomUUID() }));
+    bodies.push(await store.appendStream({ objectId: randomUUID() }));
+    expect(await codeOf(store.appendStream({ objectId: randomUUID() }))).toBe('intake.busy');
+    for (const body of bodies) await body.abort();
+    await store.close();
+  });
+
+  test('a store that takes connections and says nothing is given up', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const sockets: Socket[] = [];
+    silent.on('connection', (socket: Socket) => sockets.push(socket));
+    const { port } = silent.address() as AddressInfo;
+    const store = openBodiesAt({ ...place, endpoint: `http://127.0.0.1:${port}` });
+    expect(await codeOf(put(store, randomBytes(100)))).toBe('store.unreachable');
+    // Asked again and again, not for ever.
+    expect(sockets.length).toBeGreaterThan(1);
+    expect(sockets.length).toBeLessThan(10);
+    for (const socket of sockets) socket.destroy();
+    silent.close();
+    await store.close();
+  }, 120_000);
 
   test('killed at any moment, what it said yes to is whole, and the rest is no damage', async () => {
     const child = spawn(
