@@ -9,14 +9,24 @@ import type { AlertBus } from '../../platform/alerts/alert-bus.ts';
 import type { Log } from '../../platform/log/log.ts';
 import { type Database, openDatabase } from '../../platform/postgres/database.ts';
 import type { BackupKey, BackupKeys } from './backup-keys.ts';
-import { type BackupState, piecesOf, readState, withPieces, writeState } from './backup-state.ts';
+import {
+  afterStep,
+  type BackupState,
+  firstState,
+  piecesOf,
+  readState,
+  withPieces,
+  writeState,
+  writeStep,
+} from './backup-state.ts';
 import { startBaseBackup, stopBaseBackup } from './base-backup.store.ts';
 import { copyDataFiles, listDataFiles } from './copy-database.ts';
 import { packPaths } from './new-files.ts';
 import { PieceWriter } from './piece-writer.ts';
 import { SealedWriter } from './sealed-writer.ts';
 import { type BackupSet, type Piece, setFormat, type SetKind } from './set.ts';
-import { dropSpool, emptySpool, type Tail, takeTail } from './take-tail.ts';
+import type { Base, NewSet } from './new-set.ts';
+import { dropSpool, emptySpool, reachOfTail, takeTail } from './take-tail.ts';
 import { hasSet, setPath } from './target.ts';
 import { isHistory } from './wal-name.ts';
 
@@ -85,21 +95,6 @@ export async function openBackups(deps: BackupsDeps): Promise<Backups> {
   return new NodeBackups(deps, database, await readState(deps.home, deps.target));
 }
 
-interface NewSet {
-  readonly kind: SetKind;
-  readonly createdAt: Date;
-  readonly tail: Tail;
-  readonly wal: BackupSet['wal'];
-  readonly folders: readonly string[];
-  readonly pieces: readonly Piece[];
-}
-
-interface Base {
-  readonly pieces: readonly Piece[];
-  readonly folders: readonly string[];
-  readonly wal: BackupSet['wal'];
-}
-
 class NodeBackups implements Backups {
   readonly #deps: BackupsDeps;
   readonly #database: Database | undefined;
@@ -143,7 +138,10 @@ class NodeBackups implements Backups {
       } catch (error) {
         const code = error instanceof PostsealError ? error.code : 'internal';
         const fields = { kind, code };
-        await committer.record({ op: 'backup.ended', outcome: 'failure', ...about, fields });
+        // What made it fail is what must be told, also where no event can be written.
+        await committer
+          .record({ op: 'backup.ended', outcome: 'failure', ...about, fields })
+          .catch((late: unknown) => this.#deps.log.warn('backup.ship.failed', { error: late }));
         throw error;
       }
     } finally {
@@ -164,8 +162,8 @@ class NodeBackups implements Backups {
         if (!tail.unbroken) this.#needsBase = true;
         await writer.close();
         const { pieces } = tail;
-        await this.#publish({ kind: 'tail', createdAt, tail, wal: null, folders: [], pieces });
-        return tail.coveredUntil;
+        const made = { kind: 'tail', createdAt, tail, wal: null, folders: [], pieces } as const;
+        return new Date((await this.#publish(made)).coveredUntil);
       } finally {
         await writer.abandon();
       }
@@ -323,19 +321,23 @@ class NodeBackups implements Backups {
       previous: kind === 'tail' ? (before?.last ?? '') : null,
       keyGeneration: await this.#deps.keyGeneration(),
       createdAt: createdAt.toISOString(),
-      coveredUntil: tail.coveredUntil.toISOString(),
+      coveredUntil: reachOfTail(tail, before?.coveredUntil),
       database: embedded === undefined ? 'outside' : 'embedded',
       ledger: tail.ledger,
       pieces,
     };
     await writer.finishWith(Buffer.from(JSON.stringify(set)));
-    const state: BackupState = {
-      ...{ target, base: set.base, last: set.set, lastPath: setPath(target, set.set, createdAt) },
-      baseKind: kind === 'tail' ? (before?.baseKind ?? 'full') : kind,
-      lastSegment: tail.lastSegment,
-      pieces: withPieces(kind === 'tail' && before ? before.pieces.values() : [], pieces),
+    const step = {
+      ...{ base: set.base, last: set.set, lastPath: setPath(target, set.set, createdAt) },
+      ...{ previous: before?.last ?? '', lastSegment: tail.lastSegment },
+      ...{ coveredUntil: set.coveredUntil, pieces },
     };
-    await writeState(home, state);
+    const state =
+      kind === 'tail' && before !== undefined
+        ? afterStep(before, step)
+        : firstState(target, kind, step);
+    if (kind === 'tail') await writeStep(home, step);
+    else await writeState(home, state);
     this.#state = state;
     if (embedded !== undefined) await emptySpool(embedded.spool, state);
     return { ...set, files: state.pieces.size };

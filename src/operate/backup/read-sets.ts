@@ -77,5 +77,10 @@ export function linesOf(sets: readonly BackupSet[]): Line[] {
 
 /** Everything acknowledged before this instant is in the line (RFC 3339). */
 export function reachOf({ base, tails }: Line): string {
-  return (tails.at(-1) ?? base).coveredUntil;
+  return (
+    [base, ...tails]
+      .map(({ coveredUntil }) => coveredUntil)
+      .sort()
+      .at(-1) ?? ''
+  );
 }

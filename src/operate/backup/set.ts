@@ -78,19 +78,31 @@ export function fileOf(piece: Pick<Piece, 'area' | 'path'>): string {
   return `${piece.area}/${piece.path}`;
 }
 
-/** By file: the pieces that it is made of, after all that came later. @throws IntegrityError for a gap. */
-export function foldPieces(pieces: Iterable<Piece>): Map<string, Piece[]> {
-  const files = new Map<string, Piece[]>();
+/**
+ * By file: the pieces that it is made of, after all that came later; `before` stays as it is.
+ * @throws IntegrityError for a gap.
+ */
+export function foldPieces(
+  pieces: Iterable<Piece>,
+  before: ReadonlyMap<string, readonly Piece[]> = new Map(),
+): Map<string, readonly Piece[]> {
+  const files = new Map(before);
+  const grown = new Map<string, Piece[]>();
   for (const piece of pieces) {
     const name = fileOf(piece);
     const known = files.get(name);
     if (piece.from === 0 || known === undefined) {
       if (piece.from !== 0) throw formatFailure('backup', 'format', 'a piece without a beginning');
-      files.set(name, [piece]);
+      const begun = [piece];
+      files.set(name, begun);
+      grown.set(name, begun);
       continue;
     }
     if (lengthOf(known) !== piece.from) throw formatFailure('backup', 'format', 'a gap');
-    known.push(piece);
+    const own = grown.get(name) ?? [...known];
+    own.push(piece);
+    files.set(name, own);
+    grown.set(name, own);
   }
   return files;
 }

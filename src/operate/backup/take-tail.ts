@@ -30,8 +30,15 @@ export interface Tail {
   readonly unbroken: boolean;
 }
 
+/** RFC 3339; a tail without its WAL reaches no further than what came before it. */
+export function reachOfTail(tail: Tail, before: string | undefined): string {
+  if (tail.unbroken) return tail.coveredUntil.toISOString();
+  return before ?? new Date(0).toISOString();
+}
+
 const archiveWaitMs = 45_000;
 const archivePollMs = 20;
+const staleMs = 3_600_000;
 /** A tile may be replaced by a fuller one while it is read. */
 const ledgerTries = 5;
 
@@ -117,6 +124,7 @@ async function addWal(
 export async function emptySpool(spool: string, state: BackupState): Promise<void> {
   const last = state.lastSegment ?? '';
   for (const name of await readdir(spool)) {
+    if (name.startsWith('archtemp.')) await dropStale(join(spool, name));
     const done = isSegment(name)
       ? name <= last
       : // Says when a base backup was made; the set says so too.
@@ -124,6 +132,12 @@ export async function emptySpool(spool: string, state: BackupState): Promise<voi
         (isHistory(name) && state.pieces.has(`wal/${name}`));
     if (done) await rm(join(spool, name), { force: true });
   }
+}
+
+/** What the archiver was writing when the server died; of now it is younger. */
+async function dropStale(path: string): Promise<void> {
+  const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Infinity }));
+  if (Date.now() - mtimeMs > staleMs) await rm(path, { force: true });
 }
 
 /** Empties a spool that has grown beyond `bytesMax`; answers whether it did. The next backup must be a base. */
