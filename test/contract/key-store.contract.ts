@@ -39,6 +39,31 @@ export function keyStoreContract(subject: KeyStoreCase): void {
       expect(await store.ensureKek(2)).toEqual({ ...second, created: false });
     });
 
+    test('lists what lies in it: names, kinds and uses, and no value', async () => {
+      const { label } = await store.ensureSigningKey('listed');
+      const listed = await store.inventory();
+      const inside = subject.tokenClass !== 'keyfile';
+      expect(listed.find((key) => key.label === kek)).toEqual({
+        label: kek,
+        class: 'secret',
+        sensitive: inside,
+        alwaysSensitive: inside,
+        extractable: !inside,
+        neverExtractable: inside,
+        // NSS says so of no key (keys/profiles/, `reportsLocal`).
+        local: expect.any(Boolean),
+        usages: ['encrypt', 'decrypt'],
+      });
+      const signing = listed.filter((key) => key.label.endsWith(` ${label}`));
+      expect(signing.find((key) => key.class === 'private')).toMatchObject({
+        sensitive: inside,
+        extractable: !inside,
+        // SoftHSM adds uses that an EC key has no mechanism for.
+        usages: expect.arrayContaining(['sign']),
+      });
+      expect(signing.flatMap((key) => key.class).filter((kind) => kind === 'secret')).toEqual([]);
+    });
+
     test('opens what it wrapped, and shows none of it', async () => {
       const key = randomBytes(32);
       const [first, second] = await Promise.all([

@@ -21,7 +21,7 @@ import { noInput, objectSchema, type Route, route, uuidSchema } from './route.ts
 const mayLook: readonly Role[] = ['system-admin', 'security-admin', 'audit-admin', 'key-custodian'];
 
 export interface KeyRoutesDeps {
-  readonly keys: Pick<KeyClient, 'status' | 'generation' | 'rewrap'>;
+  readonly keys: Pick<KeyClient, 'status' | 'inventory' | 'generation' | 'rewrap'>;
   readonly database: Database;
   readonly organisation: OrganisationId;
   readonly committer: Pick<Committer, 'record'>;
@@ -117,6 +117,18 @@ export function keyRoutes(deps: KeyRoutesDeps): readonly Route[] {
       access: mayLook,
       input: noInput,
       run: () => deps.keys.status(),
+    }),
+    route({
+      name: 'key.inventory',
+      method: 'GET',
+      path: '/keys/inventory',
+      summary: 'What lies in the token, by attributes alone, and what hangs under each generation',
+      access: mayLook,
+      input: noInput,
+      run: async () => ({
+        keys: await deps.keys.inventory(),
+        generations: await listGenerations(deps.database.pool, deps.organisation),
+      }),
     }),
     route({
       name: 'key.generations',

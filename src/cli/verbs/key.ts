@@ -63,6 +63,24 @@ async function destroy(call: CliCall): Promise<ExitCode> {
   return exitCode.done;
 }
 
+async function inventory({ api, out }: CliCall): Promise<ExitCode> {
+  const found = (await api.call({ method: 'GET', path: '/keys/inventory' })) as {
+    readonly keys: readonly Readonly<Record<string, unknown>>[];
+    readonly generations: readonly Readonly<Record<string, unknown>>[];
+  };
+  out.result(found, [
+    ...found.keys.map(({ label, class: kind, usages, ...attributes }) => {
+      const told = Object.entries(attributes).map(([name, value]) => `${name}=${String(value)}`);
+      return `${String(kind)} ${String(label)}: ${(usages as string[]).join(', ')}; ${told.join(' ')}`;
+    }),
+    ...found.generations.map(
+      ({ generation, state, custodianKeys, organisationKeys, groupKeys }) =>
+        `generation ${String(generation)} ${String(state)}: custodian keys ${String(custodianKeys)}, organisation keys ${String(organisationKeys)}, group keys ${String(groupKeys)}`,
+    ),
+  ]);
+  return exitCode.done;
+}
+
 async function reconcile({ api, out }: CliCall): Promise<ExitCode> {
   const done = (await api.call({ method: 'POST', path: '/keys/reconciliation' })) as {
     readonly rows: number;
@@ -94,6 +112,12 @@ export const keyVerbs: readonly Verb[] = [
       );
       return exitCode.done;
     },
+  },
+  {
+    noun: 'key',
+    verb: 'inventory',
+    summary: 'List what lies in the token by its attributes, and what hangs under each generation',
+    run: inventory,
   },
   {
     noun: 'key',

@@ -23,7 +23,7 @@ import {
   kekFormatFailure,
   kekTagFailure,
 } from '../keys/kek-blob.ts';
-import type { EcdsaKey, KeyStore, StoreHealth } from '../keys/key-store.ts';
+import type { EcdsaKey, KeyStore, StoredKey, StoreHealth } from '../keys/key-store.ts';
 import { openKeys, saltBytes, sealKeys, type SealedKeys } from './sealed-keys.ts';
 import { signDigest } from './sign-digest.ts';
 import { writeSealedFile } from './write-file.ts';
@@ -117,6 +117,24 @@ class KeyfileStore implements KeyStore {
       if (key === undefined) throw new PostsealError('key.store-other', { key: id });
       return this.#signingKey(label, key);
     });
+  }
+
+  /** Keys of a file are as extractable as the file: nothing else is said of them. */
+  inventory(): Promise<readonly StoredKey[]> {
+    const inFile = {
+      ...{ sensitive: false, alwaysSensitive: false, extractable: true, neverExtractable: false },
+      local: true,
+    };
+    return Promise.resolve([
+      ...[...this.#keks.keys()].map((label) => ({
+        ...{ label, class: 'secret' as const, ...inFile },
+        usages: ['encrypt', 'decrypt'],
+      })),
+      ...[...this.#signing.keys()].map((label) => ({
+        ...{ label, class: 'private' as const, ...inFile },
+        usages: ['sign'],
+      })),
+    ]);
   }
 
   async health(): Promise<StoreHealth> {

@@ -5,6 +5,7 @@ import { PostsealError } from '../../kernel/errors.ts';
 import type { CustodianId, KeyId } from '../../kernel/ids.ts';
 import { formatFailure } from '../formats/failure.ts';
 import { wrapBytes } from '../formats/wrap.ts';
+import type { StoredKey } from './key-store.ts';
 import type { GenerationAnswers, GenerationStep } from './generation-steps.ts';
 import { KeyConnection } from './key-connection.ts';
 import type { RemoteKeys } from './key-endpoint.ts';
@@ -63,6 +64,10 @@ export function createKeyClient(options: KeyClientOptions): KeyClient {
     status: async () => {
       const answer = await call(operations.status, new ByteWriter(0));
       return JSON.parse(answer.toString('utf8')) as KeyStatus;
+    },
+    inventory: async () => {
+      const answer = await call(operations.inventory, new ByteWriter(0));
+      return JSON.parse(answer.toString('utf8')) as readonly StoredKey[];
     },
     generation: async <S extends GenerationStep>(step: S) => {
       const text = Buffer.from(JSON.stringify(step));

@@ -14,6 +14,7 @@ export const operations = {
   writeKey: 5,
   status: 6,
   generation: 7,
+  inventory: 8,
 } as const;
 export type OperationCode = (typeof operations)[keyof typeof operations];
 

@@ -21,6 +21,19 @@ export interface KekRef {
   readonly created: boolean;
 }
 
+/** A key in a store by its attributes; undefined where the store does not keep one for this kind of key. */
+export interface StoredKey {
+  readonly label: string;
+  readonly class: 'secret' | 'private' | 'public' | 'other';
+  readonly sensitive: boolean | undefined;
+  readonly alwaysSensitive: boolean | undefined;
+  readonly extractable: boolean | undefined;
+  readonly neverExtractable: boolean | undefined;
+  /** Made inside. */
+  readonly local: boolean | undefined;
+  readonly usages: readonly string[];
+}
+
 export interface StoreHealth {
   readonly available: boolean;
   /** Model and label of the token or the file's base name, for reports. */
@@ -60,6 +73,8 @@ export interface KeyStore {
   ensureSigningKey(label: string): Promise<EcdsaKey>;
   /** @throws PostsealError `key.store-other` when the store answers and has no such key. */
   findSigningKey(label: string): Promise<EcdsaKey>;
+  /** Everything that lies in the store, by attributes alone. @throws PostsealError `key.unavailable`. */
+  inventory(): Promise<readonly StoredKey[]>;
   /** A real encryption and decryption with every KEK in use; never throws. */
   health(): Promise<StoreHealth>;
   close(): Promise<void>;

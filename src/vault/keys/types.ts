@@ -3,6 +3,7 @@
 // Source of truth of the tree: docs/formats/kek-wrap.md and docs/formats/wrap.md.
 import type { CustodianId, EventId, KeyId, SessionId } from '../../kernel/ids.ts';
 import type { GenerationAnswers, GenerationStep } from './generation-steps.ts';
+import type { StoredKey } from './key-store.ts';
 import type { Purpose } from '../formats/purposes.ts';
 
 /** What a wrapped key that a node may hold is for; a part of the registry of purposes. */
@@ -91,6 +92,8 @@ export interface KeyClient {
   /** The live key of a write slot. `organisation` goes with `dedup` alone. */
   writeKey(slot: WriteSlot, custodian: CustodianId | 'organisation'): Promise<WriteKey>;
   status(): Promise<KeyStatus>;
+  /** What lies in the token, by attributes alone. */
+  inventory(): Promise<readonly StoredKey[]>;
   /**
    * One step of a switch of key generations; may be repeated. @throws PostsealError `key.refused`,
    * `key.token`, `key.unavailable`, `store.conflict` (the lease is gone, or rows moved: ask again).

@@ -9,10 +9,11 @@ import { assert, PostsealError } from '../../kernel/errors.ts';
 import type { Secret } from '../../kernel/secret.ts';
 import { derOfRawSignature, spkiOfPoint } from '../keys/ecdsa-der.ts';
 import { decodeKekBlob, kekTagFailure } from '../keys/kek-blob.ts';
-import type { EcdsaKey, KeyStore, StoreHealth } from '../keys/key-store.ts';
+import type { EcdsaKey, KeyStore, StoredKey, StoreHealth } from '../keys/key-store.ts';
 import { findToken, loadModule } from './cryptoki.ts';
 import { isSound } from './kek-cipher.ts';
 import { keptAlive } from './kept-alive.ts';
+import { listKeys } from './list-keys.ts';
 import { createPinTries } from './pin-tries.ts';
 import type { TokenProfile } from './profile.ts';
 import { mayBeBadTag } from './token-errors.ts';
@@ -172,6 +173,10 @@ class Pkcs11Store implements KeyStore {
     const key: EcdsaKey = { label, spki, sign: (digest) => this.#sign(id, digest) };
     await proveSigningKey(key);
     return key;
+  }
+
+  inventory(): Promise<readonly StoredKey[]> {
+    return this.#link.run(({ api, session }) => Promise.resolve(listKeys(api, session)));
   }
 
   async health(): Promise<StoreHealth> {

@@ -1,6 +1,6 @@
 // What a process and its token thread say to each other (threaded-store.ts, token-thread.ts).
 import type { ErrorFields } from '../../kernel/errors.ts';
-import type { KekRef, StoreHealth, TokenClass } from '../keys/key-store.ts';
+import type { KekRef, StoredKey, StoreHealth, TokenClass } from '../keys/key-store.ts';
 import type { Pkcs11StoreOptions } from './pkcs11-store.ts';
 
 /** The options of the store as plain values; PINs as text, which goes no further than this process. */
@@ -28,6 +28,7 @@ export interface ThreadOperations {
     takes: { readonly label: string; readonly digest: Uint8Array };
     gives: Uint8Array;
   };
+  inventory: { takes: object; gives: readonly StoredKey[] };
   health: { takes: object; gives: StoreHealth };
   /** Answered by a thread that is not inside the module. */
   ping: { takes: object; gives: undefined };

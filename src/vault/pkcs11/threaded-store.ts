@@ -3,7 +3,14 @@
 import { performance } from 'node:perf_hooks';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { assert, PostsealError } from '../../kernel/errors.ts';
-import type { EcdsaKey, KekRef, KeyStore, StoreHealth, TokenClass } from '../keys/key-store.ts';
+import type {
+  EcdsaKey,
+  KekRef,
+  KeyStore,
+  StoredKey,
+  StoreHealth,
+  TokenClass,
+} from '../keys/key-store.ts';
 import { reviveError } from '../keys/wire-error.ts';
 import type { Pkcs11StoreOptions } from './pkcs11-store.ts';
 import type {
@@ -127,6 +134,10 @@ class ThreadedStore implements KeyStore {
 
   async findSigningKey(label: string): Promise<EcdsaKey> {
     return this.#signingKey(label, await this.#call('findSigningKey', { label }));
+  }
+
+  inventory(): Promise<readonly StoredKey[]> {
+    return this.#call('inventory', {});
   }
 
   async health(): Promise<StoreHealth> {

@@ -188,7 +188,7 @@ function weak(label: string, attribute: string): PostsealError {
 }
 
 /** A boolean attribute; undefined where the token does not keep it for this kind of key. */
-function flag(api: PKCS11, session: Handle, key: Handle, type: number): boolean | undefined {
+export function flag(api: PKCS11, session: Handle, key: Handle, type: number): boolean | undefined {
   try {
     const [attribute] = api.C_GetAttributeValue(session, key, [{ type }]);
     return attribute === undefined ? undefined : attribute.value[0] === 1;

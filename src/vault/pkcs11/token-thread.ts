@@ -51,6 +51,7 @@ const handlers: Handlers = {
     const key = signingKeys.get(label) ?? (await opened().findSigningKey(label));
     return key.sign(digest);
   },
+  inventory: () => opened().inventory(),
   health: () => opened().health(),
   ping: () => Promise.resolve(undefined),
   close: async () => {

@@ -6,6 +6,7 @@ import { PostsealError } from '../../kernel/errors.ts';
 import type { OrganisationId } from '../../kernel/ids.ts';
 import { answers, ByteWriter, keyBytes, type Call } from '../keys/key-protocol.ts';
 import type { GenerationStep } from '../keys/generation-steps.ts';
+import type { StoredKey } from '../keys/key-store.ts';
 import type { KeySlot, KeyStatus, WriteKey } from '../keys/types.ts';
 import { encodeError } from '../keys/wire-error.ts';
 import type { Request } from './calls.ts';
@@ -26,6 +27,7 @@ export interface AnswerDeps {
   readonly limits: KeyLimits;
   readonly counts: { wraps: number; opens: number; refusals: number };
   readonly status: () => Promise<KeyStatus>;
+  readonly inventory: () => Promise<readonly StoredKey[]>;
   readonly generation: (step: GenerationStep) => Promise<object>;
   readonly onRefusal: (reason: RefusalReason | 'limit', error: PostsealError) => void;
   /** Told of every failure that is not the caller's. */
@@ -223,6 +225,7 @@ function refuseOtherObjects(
 
 async function answerSingle(deps: AnswerDeps, request: Exclude<Request, Batched>): Promise<Buffer> {
   if (request.kind === 'status') return Buffer.from(JSON.stringify(await deps.status()));
+  if (request.kind === 'inventory') return Buffer.from(JSON.stringify(await deps.inventory()));
   if (request.kind === 'generation') {
     return Buffer.from(JSON.stringify(await deps.generation(request.step)));
   }

@@ -35,6 +35,7 @@ export type Request =
       readonly owner: CustodianId | 'organisation';
     }
   | { readonly kind: 'status' }
+  | { readonly kind: 'inventory' }
   | { readonly kind: 'generation'; readonly step: GenerationStep };
 
 const decoders: Readonly<Record<OperationCode, (reader: ByteReader) => Request>> = {
@@ -63,6 +64,7 @@ const decoders: Readonly<Record<OperationCode, (reader: ByteReader) => Request>>
   },
   [operations.writeKey]: (reader) => ({ kind: 'writeKey', ...reader.writeSlot() }),
   [operations.status]: () => ({ kind: 'status' }),
+  [operations.inventory]: () => ({ kind: 'inventory' }),
   [operations.generation]: (reader) => ({
     kind: 'generation',
     step: reader.json() as GenerationStep,

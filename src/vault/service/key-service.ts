@@ -76,6 +76,7 @@ export async function startKeyService(deps: KeyServiceDeps): Promise<KeyService>
   const limits = createKeyLimits(deps.limits ?? keyLimitsDefault, () => performance.now());
   const counts = { wraps: 0, opens: 0, refusals: 0 };
   const status = (): Promise<KeyStatus> => statusOf({ store, root, tree, counts });
+  const inventory = () => store.inventory();
   const onRefusal = createRefusalAlarm(onError);
   const { now } = deps;
   const generation = (step: GenerationStep): Promise<object> =>
@@ -89,6 +90,7 @@ export async function startKeyService(deps: KeyServiceDeps): Promise<KeyService>
     limits,
     counts,
     status,
+    inventory,
     generation,
     onRefusal,
     onError,

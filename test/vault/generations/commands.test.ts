@@ -61,6 +61,9 @@ test(
     ]);
     expect(await home.ok(['key', 'rewrap'])).toContain('custodians moved: 0');
     expect(await home.ok(['key', 'status'])).toContain('generation: 2');
+    const listed = await home.ok(['key', 'inventory']);
+    expect(listed).toMatch(/^secret postseal kek [0-9a-f-]{36} 2: encrypt, decrypt; /m);
+    expect(listed).toContain('generation 1 retired');
   },
   startMs,
 );

@@ -152,6 +152,12 @@ describe('grants', () => {
     });
   });
 
+  test('tells a node what lies in the token, by attributes', async () => {
+    const [kek] = await run.client.inventory();
+    expect(kek).toMatchObject({ class: 'secret', sensitive: true, extractable: false });
+    expect(kek?.label).toBe(`postseal kek ${run.organisation} 1`);
+  });
+
   test('rewraps for another custodian without showing the key', async () => {
     const [from, to] = [await run.newCustodian(), await run.newCustodian()];
     const key = randomBytes(32);
