@@ -16,6 +16,8 @@ export const wrappedKeyBytes = 32;
 const headBytes = 6;
 /** A wrap has exactly this length. */
 export const wrapBytes = headBytes + xchachaNonceBytes + wrappedKeyBytes + xchachaTagBytes;
+/** No key has so many versions: a wrap that names it was taken away (docs/formats/key-state.md "Applying"). */
+export const silencedVersion = 0xffff_ffff;
 
 const label = ascii('postseal/wrap/1');
 

@@ -4,6 +4,7 @@ import { formatFailure } from '../formats/failure.ts';
 import { randomBytes } from 'node:crypto';
 import { assert, PostsealError } from '../../kernel/errors.ts';
 import {
+  silencedVersion,
   unwrapWithDerived,
   wrapBytes,
   wrapParentVersion,
@@ -91,7 +92,10 @@ function openOne(batch: KeyBatch, slot: KeySlot, wrap: Uint8Array, out: Buffer):
   const version = wrapParentVersion(wrap);
   const parent = parents.version(version);
   if (parent === undefined) {
-    if (!parents.everHad(version)) throw formatFailure('wrap', 'identity', 'parent version');
+    // What a restore took away from erased mail; everything else that never was is no wrap of ours.
+    const silenced = version === silencedVersion;
+    if (!silenced && !parents.everHad(version))
+      throw formatFailure('wrap', 'identity', 'parent version');
     throw new PostsealError('key.destroyed', { purpose: slot.purpose });
   }
   const key = unwrapWithDerived(parent.wrapping(slot.purpose), contextOf(slot, parent), wrap);
