@@ -14,7 +14,7 @@ export const purposes = {
   dek: 3,
   cell: 4,
   page: 5,
-  part: 11,
+  part: 12,
 } as const;
 
 export const keyBytes = 32;
