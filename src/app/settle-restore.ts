@@ -3,12 +3,13 @@
 // after restore"). Releases, grants and shortenings are never applied: the report lists them.
 import { join } from 'node:path';
 import { findRecord } from '../archive/find-record.store.ts';
+import { erasedRecords } from '../archive/key-state/applied-rows.store.ts';
 import { PostsealError } from '../kernel/errors.ts';
-import type { OrganisationId } from '../kernel/ids.ts';
+import type { CustodianId, OrganisationId, RecordId } from '../kernel/ids.ts';
 import { systemActor } from '../ledger/event/draft.ts';
 import { rollForward } from '../ledger/sequencer/roll-forward.ts';
 import type { Recovered, Settled } from '../operate/backup/restore-home.ts';
-import { accountOf, type Erasure } from '../operate/backup/rolled-account.ts';
+import { accountOf } from '../operate/backup/rolled-account.ts';
 import { createAlertBus } from '../platform/alerts/alert-bus.ts';
 import type { Config } from '../platform/config/config.ts';
 import { createLogger } from '../platform/log/create-logger.ts';
@@ -40,7 +41,11 @@ export async function settleRestore(
     sealer: sealerFor(context, 'restored keys'),
   });
   const { lostByOp, lost, erasures } = accountOf(rolled.leaves);
-  const erasedAgain = await eraseAgain(config, database, context, erasures);
+  const known = new Set<string>(erasures.map(({ record }) => record));
+  // Also those that only the key state tells of: a ledger as old as its data backup does not.
+  const told = (await erasedRecords(database.pool)).filter(({ record }) => !known.has(record));
+  const all = [...erasures, ...told];
+  const erasedAgain = await eraseAgain(config, database, context, all);
   const { from: ledgerFrom, to: ledgerTo } = rolled;
   return { ...newest, ledgerFrom, ledgerTo, lostByOp, lost, erasedAgain };
 }
@@ -50,7 +55,11 @@ async function eraseAgain(
   config: Config,
   database: Database,
   context: NodeContext,
-  erasures: readonly Erasure[],
+  erasures: readonly {
+    readonly custodian: string;
+    readonly record: string;
+    readonly seq?: number;
+  }[],
 ): Promise<string[]> {
   if (erasures.length === 0) return [];
   const log = createLogger({ level: 'error', standardError: true });
@@ -61,11 +70,11 @@ async function eraseAgain(
     const services = await openServices({ config, context, log, name: 'restore', poolMax: 2 });
     try {
       for (const { seq, custodian, record } of erasures) {
-        const found = await findRecord(database.pool, custodian, record);
+        const found = await findRecord(database.pool, custodian as CustodianId, record as RecordId);
         if (found === undefined) continue;
         const cause = { actor: systemActor, why: { basis: 'erased before the restore' } };
         await services.archive
-          .shred(found, { ...cause, fields: { again: seq } })
+          .shred(found, { ...cause, fields: seq === undefined ? {} : { again: seq } })
           .catch(endedIsDone);
         erased.push(record);
       }
