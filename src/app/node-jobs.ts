@@ -298,11 +298,12 @@ const registry = {
   'home.watch': { cron: '41 * * * *', options: { retries: 1, retrySeconds: 60 }, run: watch },
 } as const satisfies Record<string, NodeJob>;
 
-/** Wait until the report of a restore is signed: they destroy what a wrong restore would still need. */
+/** Wait until the report of a restore is signed: they change what a wrong restore would still need. */
 const changing: ReadonlySet<string> = new Set([
   'archive.compact',
   'archive.erase-again',
   'archive.fold-metadata',
+  'archive.gather',
   'key.switch',
 ]);
 

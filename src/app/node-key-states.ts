@@ -9,7 +9,7 @@ import type { Services } from './services.ts';
 
 export function openNodeKeyStates(deps: {
   readonly config: Config;
-  readonly services: Pick<Services, 'committer' | 'database' | 'keys' | 'organisation'>;
+  readonly services: Pick<Services, 'committer' | 'database' | 'gate' | 'keys' | 'organisation'>;
   readonly backups: Backups | undefined;
   readonly log: Log;
   readonly alerts: AlertBus;
@@ -22,6 +22,7 @@ export function openNodeKeyStates(deps: {
     ...{ target, everySeconds: keyStateSeconds, organisation, database, keys, committer },
     knowsDataBackups: superuserUrl(config) !== undefined,
     shipData: () => backups.ship(),
+    mayWrite: () => services.gate.isOpen(),
     now: () => new Date(),
     ...{ log, alerts },
   });

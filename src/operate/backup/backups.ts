@@ -163,7 +163,9 @@ class NodeBackups implements Backups {
         await writer.close();
         const { pieces } = tail;
         const made = { kind: 'tail', createdAt, tail, wal: null, folders: [], pieces } as const;
-        return new Date((await this.#publish(made)).coveredUntil);
+        const { coveredUntil } = await this.#publish(made);
+        // After a gap nothing reaches a restore before there is a new base, whatever was shipped.
+        return tail.unbroken ? new Date(coveredUntil) : undefined;
       } finally {
         await writer.abandon();
       }

@@ -18,7 +18,7 @@ export interface DrillRoutesDeps {
   readonly pseudonyms: Pick<Pseudonyms, 'of'>;
 }
 
-const access = ['system-admin', 'audit-admin'] as const;
+const access = ['system-admin'] as const;
 
 export function drillRoutes({ drill, pseudonyms }: DrillRoutesDeps): readonly Route[] {
   return [

@@ -27,6 +27,8 @@ export interface KeyStatesDeps {
   readonly knowsDataBackups: boolean;
   /** Puts what is new of the data into the target; undefined where there is no base for it yet. */
   readonly shipData: () => Promise<Date | undefined>;
+  /** False while a restore is not signed; always true where there is none. */
+  readonly mayWrite?: () => Promise<boolean>;
   readonly now: () => Date;
   readonly log: Log;
   readonly alerts: Pick<AlertBus, 'raise'>;
@@ -78,6 +80,8 @@ class KeyStateLine implements KeyStates {
 
   write(): Promise<StateFile | undefined> {
     return this.#inTurn(async () => {
+      // A trial restore beside the archive that it was made of must not outdate that one's line.
+      if (!(await (this.#deps.mayWrite?.() ?? true))) return undefined;
       const full = this.#full;
       if (full === undefined || (await this.#isOver(full))) return this.#writeFull();
       return this.#writeChanges(full);
