@@ -208,7 +208,10 @@ class KeyStateLine implements KeyStates {
       return file;
     } catch (error) {
       const code = error instanceof PostsealError ? error.code : 'internal';
-      await committer.record({ ...about, outcome: 'failure', fields: { kind, generation, code } });
+      // What made it fail is what must be told, also where no event can be written.
+      await committer
+        .record({ ...about, outcome: 'failure', fields: { kind, generation, code } })
+        .catch((late: unknown) => this.#deps.log.warn('backup.ship.failed', { error: late }));
       throw error;
     }
   }

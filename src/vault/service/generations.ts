@@ -2,7 +2,7 @@
 // custodians under it in small batches. Each batch is one transaction with its events; whatever was committed
 // stays, and a repeated step goes on behind it. Keys are open only within one batch.
 import { randomBytes } from 'node:crypto';
-import { PostsealError } from '../../kernel/errors.ts';
+import { IntegrityError, PostsealError } from '../../kernel/errors.ts';
 import type { CustodianId, EventId } from '../../kernel/ids.ts';
 import { type EventDraft, systemActor } from '../../ledger/event/draft.ts';
 import { readEvents, withEvents } from '../../ledger/event/inbox.store.ts';
@@ -144,8 +144,14 @@ async function stateKey({ root, organisation }: GenerationsDeps): Promise<Wrappe
   const key = randomBytes(32);
   try {
     const fresh = { id: newKeyId(), version: 1, key };
-    const { keyId, generation, wrap } = await root.wrap('key-state', organisation, fresh);
+    const row = await root.wrap('key-state', organisation, fresh);
+    const { keyId, generation, wrap } = row;
     if (wrap === undefined) throw new PostsealError('internal');
+    // An old generation ends because this file is there: that the token opens it again is seen before.
+    const opened = await root.unwrap('key-state', [row]);
+    const same = opened.equals(key);
+    opened.fill(0);
+    if (!same) throw new IntegrityError('integrity.tag', { kind: 'key-state' });
     return { keyId, generation, key: key.toString('base64'), wrap: wrap.toString('base64') };
   } finally {
     key.fill(0);
